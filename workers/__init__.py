@@ -1,0 +1,1 @@
+"""What runs behind the queue: RQ workers and the clock that wakes them."""
