@@ -1,1 +1,4 @@
-"""The domain: what mail is and what happens to it. Knows no web framework, no job queue and no socket it did not ask for."""
+"""The domain: what mail is and what happens to it.
+
+Knows no web framework, no job queue and no socket it did not ask for.
+"""

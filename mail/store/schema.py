@@ -5,7 +5,8 @@ Rules that bind every writer:
 2. A row that names a blob is committed only after the blob is durable; a blob is unlinked only after no row names it.
 3. UIDs, UIDVALIDITY and modseqs come from the counters below, inside the transaction that uses them.
 4. Tables that belong to an account lead their key with `account_id`.
-5. `mailbox.messages`, `.unseen`, `.deleted`, `.size` and `account.size` always equal what counting the rows gives; `mailctl verify` recounts.
+5. `mailbox.messages`, `.unseen`, `.deleted`, `.size` and `account.size` always equal what counting the rows gives;
+   `mailctl verify` recounts.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
@@ -40,7 +41,8 @@ account = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
-# The canonical localpart is what `mail.address.canonical` gives for the domain's rules. An empty one is the domain's catchall.
+# The canonical localpart is what `mail.address.canonical` gives for the domain's rules.
+# An empty one is the domain's catchall.
 address = Table(
     "address",
     metadata,
