@@ -1,8 +1,8 @@
 """IMAP on a mailbox of 10,000 messages of 5 kB: milliseconds a command, rates, notification, memory a connection.
 
-Promise: LOGIN+SELECT+FETCH FLAGS <= 35 ms; ENVELOPE BODYSTRUCTURE of all <= 100 ms; 1,000 bodies <= 30 ms; SEARCH SUBJECT
-<= 25 ms; STORE on 1,000 <= 25 ms; COPY of 1,000 <= 35 ms; APPEND >= 350/s on one connection and >= 800/s on ten; IDLE
-notification <= 5 ms; an idle connection <= 20 KiB; repeated LOGIN >= 600/s.
+Promise: LOGIN+SELECT+FETCH FLAGS <= 35 ms; ENVELOPE BODYSTRUCTURE of all <= 100 ms; 1,000 bodies <= 30 ms; SEARCH
+SUBJECT <= 25 ms; STORE on 1,000 <= 25 ms; COPY of 1,000 <= 35 ms; APPEND >= 350/s on one connection and >= 800/s on
+ten; IDLE notification <= 5 ms; an idle connection <= 20 KiB; repeated LOGIN >= 600/s.
 
     bench/imap.py [--count 10000] [--what open,envelope] [--target dovecot=127.0.0.1:10143,pid=1,user=bench,pw=pass]
 """
