@@ -1,0 +1,148 @@
+"""Changing messages that are there: flags, expunge, copy, move. Each through one `Changes`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from mail.store.changes import AccountState, MailboxCounters
+from mail.store.flags import DELETED, SEEN
+from mail.store.rows import NewMessage, StoredFlags, StoreResult, join_keywords, uid_in, uids_value
+from mail.store.schema import message, vanished
+
+_WRITE_FLAGS = (
+    update(message)
+    .where(
+        message.c.account_id == bindparam("of_account"),
+        message.c.mailbox_id == bindparam("of_mailbox"),
+        message.c.uid == bindparam("of_uid"),
+    )
+    .values(flags=bindparam("new_flags"), keywords=bindparam("new_keywords"), modseq=bindparam("new_modseq"))
+)
+
+
+def _selected(state: AccountState, mailbox_id: int, uids: Sequence[int], *columns: Any) -> list[Any]:
+    """Those of `uids` that are there, ascending."""
+    tx = state.changes.tx
+    state.changes.flush()
+    wanted = (
+        select(*columns)
+        .where(message.c.account_id == state.id, message.c.mailbox_id == mailbox_id, uid_in(tx, message.c.uid))
+        .order_by(message.c.uid)
+    )
+    return list(tx.execute(wanted, {"uids": uids_value(tx, uids)}))
+
+
+def store_flags(
+    state: AccountState,
+    mailbox_id: int,
+    uids: Sequence[int],
+    *,
+    add: int = 0,
+    remove: int = 0,
+    add_keywords: frozenset[str] = frozenset(),
+    remove_keywords: frozenset[str] = frozenset(),
+    replace: tuple[int, frozenset[str]] | None = None,
+    unchanged_since: int | None = None,
+) -> StoreResult:
+    """STORE. A message whose flags stay the same keeps its modseq; one changed since `unchanged_since` is left alone."""
+    counters = state.mailbox(mailbox_id)
+    found = _selected(state, mailbox_id, uids, message.c.uid, message.c.modseq, message.c.flags, message.c.keywords)
+    changed: list[StoredFlags] = []
+    modified: list[int] = []
+    for uid, modseq, flags, keywords in found:
+        if unchanged_since is not None and modseq > unchanged_since:
+            modified.append(uid)
+            continue
+        if replace is not None:
+            new_flags, new_keywords = replace[0], join_keywords(replace[1])
+        else:
+            new_flags = (flags | add) & ~remove
+            new_keywords = keywords
+            if add_keywords or remove_keywords:
+                new_keywords = join_keywords((set(keywords.split()) | add_keywords) - remove_keywords)
+        if new_flags == flags and new_keywords == keywords:
+            continue
+        counters.unseen += int(bool(flags & SEEN)) - int(bool(new_flags & SEEN))
+        counters.deleted += int(bool(new_flags & DELETED)) - int(bool(flags & DELETED))
+        changed.append(StoredFlags(uid, 0, new_flags, new_keywords))
+    # A keyword counts as used by the mailbox even where every message had it, or none was there to get it (S03).
+    if changed or found:
+        state.register_keywords(counters, add_keywords if replace is None else replace[1])
+    if not changed:
+        return StoreResult([], modified)
+    modseq = state.touch(counters)
+    changed = [row._replace(modseq=modseq) for row in changed]
+    rows = [
+        {
+            "of_account": state.id,
+            "of_mailbox": mailbox_id,
+            "of_uid": row.uid,
+            "new_flags": row.flags,
+            "new_keywords": row.keywords,
+            "new_modseq": modseq,
+        }
+        for row in changed
+    ]
+    state.changes.tx.execute(_WRITE_FLAGS, rows)
+    state.flags_changed(counters, [row.uid for row in changed])
+    return StoreResult(changed, modified)
+
+
+def expunge(state: AccountState, mailbox_id: int, uids: Sequence[int]) -> list[int]:
+    """Remove messages; returns the UIDs that were there. Their blobs go when no row names them any more."""
+    counters = state.mailbox(mailbox_id)
+    found = _selected(state, mailbox_id, uids, message.c.uid, message.c.flags, message.c.size)
+    _remove(state, counters, found)
+    return [uid for uid, _, _ in found]
+
+
+def _remove(state: AccountState, counters: MailboxCounters, found: list[tuple[int, int, int]]) -> None:
+    """Take away rows of (uid, flags, size)."""
+    if not found:
+        return
+    tx = state.changes.tx
+    modseq = state.touch(counters)
+    gone = [uid for uid, _, _ in found]
+    condition = [message.c.account_id == state.id, message.c.mailbox_id == counters.id, uid_in(tx, message.c.uid)]
+    tx.execute(delete(message).where(*condition), {"uids": uids_value(tx, gone)})
+    rows = [{"account_id": state.id, "mailbox_id": counters.id, "modseq": modseq, "uid": uid} for uid in gone]
+    tx.execute(insert(vanished), rows)
+    for _, flags, size in found:
+        counters.count(flags, size, -1)
+    state.size -= sum(size for _, _, size in found)
+    state.expunged(counters, gone)
+
+
+_WHOLE = (
+    message.c.uid,
+    message.c.flags,
+    message.c.size,
+    message.c.keywords,
+    message.c.received_at,
+    message.c.blob_id,
+    message.c.prefix,
+)
+
+
+def copy(state: AccountState, mailbox_id: int, uids: Sequence[int], to_mailbox_id: int) -> list[tuple[int, int]]:
+    """Rows only: the content is shared. Returns (source UID, new UID) in ascending order. OverQuota."""
+    return _put(state, _selected(state, mailbox_id, uids, *_WHOLE), to_mailbox_id)
+
+
+def _put(state: AccountState, found: list[Any], to_mailbox_id: int) -> list[tuple[int, int]]:
+    added = [
+        NewMessage(blob_id, size, received_at, prefix, flags, tuple(keywords.split()))
+        for _, flags, size, keywords, received_at, blob_id, prefix in found
+    ]
+    if not added:
+        return []
+    return list(zip([row[0] for row in found], state.add_messages(to_mailbox_id, added), strict=True))
+
+
+def move(state: AccountState, mailbox_id: int, uids: Sequence[int], to_mailbox_id: int) -> list[tuple[int, int]]:
+    """Copy and remove, in one (RFC 6851 §3.3). Returns (source UID, new UID)."""
+    found = _selected(state, mailbox_id, uids, *_WHOLE)
+    # What moves takes no new room: leave first, so that a full account can tidy up.
+    _remove(state, state.mailbox(mailbox_id), [(uid, flags, size) for uid, flags, size, *_ in found])
+    return _put(state, found, to_mailbox_id)
