@@ -22,7 +22,7 @@ from mail.now import Clock
 from mail.store.engine import Store
 from mail.store.flags import DELETED, SEEN
 from mail.store.rows import NewMessage
-from mail.store.schema import account, mailbox, mailbox_keyword, message
+from mail.store.schema import account, blob, mailbox, mailbox_keyword, message, trace
 
 
 class Publisher(Protocol):
@@ -65,13 +65,22 @@ _MAILBOX = select(
     mailbox.c.size,
     mailbox.c.highestmodseq,
 )
-_ACCOUNT = select(account.c.modseq, account.c.size, account.c.quota, account.c.next_mailbox_id, account.c.next_uidvalidity)
+_ACCOUNT = select(
+    account.c.modseq, account.c.size, account.c.quota, account.c.next_mailbox_id, account.c.next_uidvalidity
+)
 _KEYWORDS = select(mailbox_keyword.c.keyword)
+_ADD_BLOBS = insert(blob)
 _ADD_MESSAGES = insert(message)
+_ADD_TRACES = insert(trace)
 _WRITE_MAILBOX = (
     update(mailbox)
     .where(mailbox.c.account_id == bindparam("of_account"), mailbox.c.id == bindparam("of_mailbox"))
-    .values({name: bindparam(f"new_{name}") for name in ("uidnext", "messages", "unseen", "deleted", "size", "highestmodseq")})
+    .values(
+        {
+            name: bindparam(f"new_{name}")
+            for name in ("uidnext", "messages", "unseen", "deleted", "size", "highestmodseq")
+        }
+    )
 )
 _WRITE_ACCOUNT = (
     update(account)
@@ -242,7 +251,9 @@ class Changes:
         self.now = now
         self.events: list[Event] = []
         self.wake: set[str] = set()
+        self.blob_rows: list[dict[str, Any]] = []
         self.message_rows: list[dict[str, Any]] = []
+        self.trace_rows: list[dict[str, Any]] = []
         self._accounts: dict[int, AccountState] = {}
 
     def account(self, account_id: int) -> AccountState:
@@ -264,9 +275,15 @@ class Changes:
 
     def flush(self) -> None:
         """Write what was gathered. `changing` calls it at the end; call it before reading what you added."""
-        if self.message_rows:
-            self.tx.execute(_ADD_MESSAGES, self.message_rows)
-            self.message_rows = []
+        # Blobs first: messages name them.
+        for statement, rows in (
+            (_ADD_BLOBS, self.blob_rows),
+            (_ADD_MESSAGES, self.message_rows),
+            (_ADD_TRACES, self.trace_rows),
+        ):
+            if rows:
+                self.tx.execute(statement, rows)
+        self.blob_rows, self.message_rows, self.trace_rows = [], [], []
         mailboxes: list[dict[str, int]] = []
         accounts: list[dict[str, int]] = []
         for state in self._accounts.values():

@@ -48,7 +48,9 @@ def check_sqlite_version(version: tuple[int, ...]) -> None:
     sound = version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
     if not sound:
         words = ".".join(map(str, version))
-        raise WrongVersion(public=f"SQLite {words} can corrupt the mail store; 3.51.3 or newer is needed (pysqlite3 wheel)")
+        raise WrongVersion(
+            public=f"SQLite {words} can corrupt the mail store; 3.51.3 or newer is needed (pysqlite3 wheel)"
+        )
 
 
 def prepare_sqlite_file(path: Path) -> None:

@@ -10,7 +10,9 @@ from mail.store.names import INBOX, SEPARATOR, SPECIAL_USES, checked, normalized
 from mail.store.schema import mailbox, mailbox_keyword, message, subscription, vanished
 
 
-def create_mailbox(state: AccountState, name: str, special_use: str = "", *, subscribed: bool = True) -> MailboxCounters:
+def create_mailbox(
+    state: AccountState, name: str, special_use: str = "", *, subscribed: bool = True
+) -> MailboxCounters:
     """Make a mailbox and the ones above it. MailboxExists, MailboxRefused (bad name, or the use is taken or unknown)."""
     wanted = checked(name.removesuffix(SEPARATOR))
     if state.mailbox_named(wanted) is not None:
@@ -103,11 +105,11 @@ def _rename_one(state: AccountState, mailbox_id: int, old: str, new: str) -> Non
     tx = state.changes.tx
     counters = state.mailbox(mailbox_id)
     modseq = state.touch(counters)
-    tx.execute(
-        update(mailbox).where(mailbox.c.account_id == state.id, mailbox.c.id == mailbox_id).values(name=new)
-    )
+    tx.execute(update(mailbox).where(mailbox.c.account_id == state.id, mailbox.c.id == mailbox_id).values(name=new))
     # The subscription follows its mailbox: clients that show subscribed ones would lose it.
-    if tx.execute(delete(subscription).where(subscription.c.account_id == state.id, subscription.c.name == old)).rowcount:
+    if tx.execute(
+        delete(subscription).where(subscription.c.account_id == state.id, subscription.c.name == old)
+    ).rowcount:
         _subscribe(state, new)
     state.changes.events.append(MailboxChanged(state.id, mailbox_id, modseq))
 

@@ -54,7 +54,7 @@ def find_mailbox(connection: Connection, account_id: int, name: str) -> MailboxR
     return _row(values) if values else None
 
 
-def mailbox_by_id(connection: Connection, account_id: int, mailbox_id: int) -> MailboxRow | None:
+def get_mailbox(connection: Connection, account_id: int, mailbox_id: int) -> MailboxRow | None:
     wanted = _ALL.where(mailbox.c.account_id == account_id, mailbox.c.id == mailbox_id)
     values = connection.execute(wanted).first()
     return _row(values) if values else None

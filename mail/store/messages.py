@@ -75,12 +75,10 @@ def summaries(
         .where(*conditions)
         .order_by(message.c.uid)
     )
-    yield from map(tuple, connection.execute(wanted, values))  # type: ignore[arg-type]
+    yield from map(tuple, connection.execute(wanted, values))
 
 
-def contents(
-    connection: Connection, account_id: int, mailbox_id: int, uids: Sequence[int]
-) -> Iterator[Content]:
+def contents(connection: Connection, account_id: int, mailbox_id: int, uids: Sequence[int]) -> Iterator[Content]:
     """Where the octets of each message are, by UID."""
     conditions, values = _of(connection, account_id, mailbox_id, uids)
     wanted = (
@@ -137,4 +135,4 @@ def vanished_uids(connection: Connection, account_id: int, mailbox_id: int, sinc
 def modseqs(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
     """The highest modseq of each account: what a listener polls when the bus is down."""
     wanted = select(account.c.id, account.c.modseq).where(account.c.id.in_(account_ids))
-    return {account_id: modseq for account_id, modseq in connection.execute(wanted)}
+    return dict(connection.execute(wanted).tuples().all())

@@ -1,0 +1,196 @@
+"""A whole batch of arrivals in one transaction: delivered, submitted and appended messages.
+
+The keeper gathers what waits, makes the blobs durable, and hands them here. Everything of a batch goes out in a handful
+of statements. When one arrival makes the batch fail, the keeper calls `arrive` again for each alone, in savepoints.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mail.errors import MailError, NoSuchMailbox
+from mail.imap.summary import Summary
+from mail.store import blob_rows, queue
+from mail.store.blob_rows import BlobRow
+from mail.store.changes import Changes
+from mail.store.mailbox_changes import ensure_mailbox
+from mail.store.names import normalized
+from mail.store.rows import NewMessage, join_keywords
+from mail.store.traces import trace_values
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRecipient:
+    """One recipient of a delivered message, resolved."""
+
+    address: str
+    account_id: int
+    mailbox: str
+    prefix: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message from port 25, or a DSN of ours, for one or more local recipients."""
+
+    blob: BlobRow
+    summary: Summary
+    cid: str
+    mail_from: str
+    received_at: int
+    recipients: tuple[LocalRecipient, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+    direction: str = "in"
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    blob: BlobRow
+    summary: Summary
+    received_at: int
+    flags: int = 0
+    keywords: tuple[str, ...] = ()
+    prefix: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """IMAP APPEND of one or more messages to one mailbox: all or none."""
+
+    account_id: int
+    mailbox: str
+    messages: tuple[Appended, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A message for the queue."""
+
+    blob: BlobRow
+    summary: Summary
+    message: queue.NewQueueMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a recipient's copy went, or why it could not."""
+
+    address: str
+    account_id: int = 0
+    mailbox: str = ""
+    uid: int = 0
+    error: MailError | None = None
+
+
+def deliver(changes: Changes, delivery: Delivery) -> list[Placed]:
+    """A result for each recipient; a full mailbox or a vanished account stops only its own."""
+    placed: list[Placed] = []
+    rows: list[dict[str, Any]] = []
+    seen: set[tuple[int, str]] = set()
+    for recipient in delivery.recipients:
+        # Two addresses of one mailbox in one transaction are one copy.
+        place = (recipient.account_id, recipient.mailbox)
+        if place in seen:
+            placed.append(Placed(recipient.address, *place))
+            continue
+        one = _deliver_one(changes, delivery, recipient)
+        if one.error is None:
+            seen.add(place)
+        placed.append(one)
+        rows.append(_traced(delivery, recipient, one, changes.now))
+    if seen:
+        changes.blob_rows.append(blob_rows.blob_values(delivery.blob, delivery.summary))
+    changes.trace_rows += rows
+    return placed
+
+
+def _deliver_one(changes: Changes, delivery: Delivery, recipient: LocalRecipient) -> Placed:
+    try:
+        state = changes.account(recipient.account_id)
+        target = ensure_mailbox(state, recipient.mailbox)
+        size = delivery.blob.size + len(recipient.prefix)
+        added = NewMessage(delivery.blob.id, size, delivery.received_at, recipient.prefix)
+        (uid,) = state.add_messages(target.id, [added])
+    except MailError as error:
+        return Placed(recipient.address, recipient.account_id, recipient.mailbox, error=error)
+    return Placed(recipient.address, recipient.account_id, target.name, uid)
+
+
+def _traced(delivery: Delivery, recipient: LocalRecipient, placed: Placed, now: int) -> dict[str, Any]:
+    taken = placed.error is None
+    return trace_values(
+        at=now,
+        cid=delivery.cid,
+        direction=delivery.direction,
+        account_id=recipient.account_id,
+        mail_from=delivery.mail_from,
+        rcpt_to=recipient.address,
+        message_id=delivery.summary.message_id,
+        blob_id=delivery.blob.id if taken else "",
+        verdict="accepted" if taken else "refused",
+        reason="delivered" if taken else type(placed.error).__name__,
+        detail={**delivery.facts, "mailbox": placed.mailbox, "uid": placed.uid, "size": delivery.blob.size},
+    )
+
+
+def append(changes: Changes, appended: Append) -> tuple[int, int, list[int], int]:
+    """(mailbox id, UIDVALIDITY, UIDs, modseq). NoSuchMailbox (the client may create it), OverQuota."""
+    state = changes.account(appended.account_id)
+    target = state.mailbox_named(normalized(appended.mailbox))
+    if target is None:
+        raise NoSuchMailbox(appended.mailbox)
+    added = [
+        NewMessage(
+            one.blob.id,
+            one.blob.size + len(one.prefix),
+            one.received_at,
+            one.prefix,
+            one.flags,
+            tuple(join_keywords(one.keywords).split()),
+        )
+        for one in appended.messages
+    ]
+    uids = state.add_messages(target.id, added)
+    changes.blob_rows += [blob_rows.blob_values(one.blob, one.summary) for one in appended.messages]
+    return target.id, target.uidvalidity, uids, state.modseq
+
+
+def submit(changes: Changes, submission: Submission) -> tuple[int, list[int]]:
+    """(queue message id, queue recipient ids)."""
+    # The queue's row names the blob's: that one first.
+    blob_rows.add(changes.tx, [blob_rows.blob_values(submission.blob, submission.summary)])
+    message_id, recipients = queue.add(changes.tx, submission.message, changes.now)
+    changes.wake.add("deliver")
+    changes.trace_rows += [
+        trace_values(
+            at=changes.now,
+            cid=submission.message.cid,
+            direction="out",
+            account_id=submission.message.account_id,
+            queue_recipient_id=recipient_id,
+            mail_from=submission.message.mail_from,
+            rcpt_to=recipient.rcpt_to,
+            message_id=submission.summary.message_id,
+            blob_id=submission.blob.id,
+            verdict="accepted",
+            reason="queued",
+            detail={"queue_message": message_id, "size": submission.blob.size},
+        )
+        for recipient_id, recipient in zip(recipients, submission.message.recipients, strict=True)
+    ]
+    return message_id, recipients
+
+
+def arrive(changes: Changes, arrivals: Sequence[Delivery | Append | Submission]) -> list[Any]:
+    """What `deliver`, `append` or `submit` gives, for each in order. Raises at the first that cannot be."""
+    return [_arrive_one(changes, arrival) for arrival in arrivals]
+
+
+def _arrive_one(changes: Changes, arrival: Delivery | Append | Submission) -> Any:
+    match arrival:
+        case Delivery():
+            return deliver(changes, arrival)
+        case Append():
+            return append(changes, arrival)
+        case Submission():
+            return submit(changes, arrival)

@@ -1,0 +1,1 @@
+"""Numbered forward migrations of `core.db`; `mail.store.migrate` runs them, nothing else does."""
