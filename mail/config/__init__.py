@@ -1,0 +1,1 @@
+"""What the host decides: the settings file and where things lie."""

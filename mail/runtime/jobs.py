@@ -1,0 +1,19 @@
+"""The jobs there are, by name: where each lives and which worker queue runs it.
+
+Names are strings so that a flow can wake delivery without importing a door; a test resolves every one of them.
+"""
+
+from typing import NamedTuple
+
+
+class Job(NamedTuple):
+    function: str
+    queue: str
+    # How often the clock runs it though nobody woke it; a lost wake-up costs this much, never mail.
+    every_seconds: float
+
+
+JOBS: dict[str, Job] = {
+    "deliver": Job("workers.deliver:drain", "deliver", 5.0),
+    "upkeep": Job("workers.upkeep:tidy", "chores", 600.0),
+}
