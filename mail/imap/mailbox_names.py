@@ -1,20 +1,15 @@
-"""Mailbox names between the wire and the store.
+"""Mailbox names between the wire and the store, which judges them (`mail.store.names`).
 
 The store's name is NFC text with `/` between levels, and the inbox is `Inbox` whatever the client writes
 (RFC 9051 §5.1). The wire has modified UTF-7 (RFC 3501 §5.1.3) until the client enables IMAP4rev2 or UTF8=ACCEPT, then
 UTF-8 (RFC 9051 §5.1, RFC 6855 §3).
 """
 
-import re
 import unicodedata
 from binascii import Error, a2b_base64, b2a_base64
 
 SEPARATOR = "/"
 INBOX = "Inbox"
-
-# RFC 5198 §2: no control characters; U+2028 and U+2029 would break lines: RFC 9051 §5.1.
-FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-LONGEST = 1000
 
 
 def decode_utf7(text: bytes) -> str:
@@ -76,19 +71,3 @@ def as_inbox(name: str) -> str:
     """`inbox` in any case is the inbox, alone or as the first level: RFC 9051 §5.1."""
     first, separator, rest = name.partition(SEPARATOR)
     return INBOX + separator + rest if first.upper() == "INBOX" else name
-
-
-def fault(name: str) -> str:
-    """Why a name may not be given to a mailbox; empty when it may."""
-    if not name or len(name.encode()) > LONGEST:
-        return "mailbox name is empty or too long"
-    if FORBIDDEN.search(name):
-        return "control characters are not allowed in a mailbox name"
-    if any(level in ("", ".", "..") for level in name.split(SEPARATOR)):
-        return "a level of a mailbox name must not be empty, . or .."
-    # They could not be told from patterns in LIST: RFC 9051 §5.1.
-    if set("*%") & set(name):
-        return "* and % are not allowed in a mailbox name"
-    if name.startswith("#"):
-        return "no such namespace"
-    return ""

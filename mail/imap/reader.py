@@ -99,9 +99,9 @@ class Reader:
         return len(self._buffer) if self._buffer else 0
 
     @property
-    def inside(self) -> bool:
-        """A command has begun and is not complete."""
-        return bool(self._buffer or self._command or self._asked or self._streaming >= 0)
+    def asked(self) -> LiteralAnnounced | None:
+        """The announced literal that waits for `accept()`, `stream()` or `refuse()`."""
+        return self._asked
 
     def receive(self, octets: bytes) -> None:
         if self._buffer is None:

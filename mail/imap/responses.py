@@ -24,6 +24,10 @@ class Reply:
     text: str = ""
 
 
+# The command answers later (IDLE) or has answered (STARTTLS).
+HELD = Reply("")
+
+
 def ok(code: str = "", text: str = "") -> Reply:
     return Reply("OK", code, text)
 
