@@ -268,6 +268,15 @@ class Changes:
             found = self._accounts[account_id] = AccountState(self, account_id, values)
         return found
 
+    def forget(self, events: int) -> None:
+        """After a savepoint was rolled back: drop what was gathered since, and read the counters again when needed.
+
+        `events` is how many there were at the savepoint; the caller flushed just before it.
+        """
+        del self.events[events:]
+        self.blob_rows, self.message_rows, self.trace_rows = [], [], []
+        self._accounts.clear()
+
     def insert_or_ignore(self, table: Any) -> Any:
         """An insert that leaves a row that exists as it is."""
         make = sqlite_insert if self.tx.dialect.name == "sqlite" else postgresql_insert

@@ -1,0 +1,260 @@
+"""Group commit: everything that waits, in the order of security §3.2, then all replies at once.
+
+    waiting --take all (<= 256)--> stage and sync the files, in parallel   (c1 c2 c4 c5)
+            --> one fsync for the folder (c6) --> one transaction (c7 c8) --> replies (c9) --> unlink tmp, wake (c10)
+
+There is no timer: while one batch commits, the next one gathers. One message that fails must not fail its neighbours:
+when the batch's transaction raises, it is rolled back and done again with a savepoint for each.
+A sync that fails puts the keeper into the refusing state; only a probe write that succeeds ends it (rule f).
+"""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from listeners.keeper.crash import CrashPoints
+from mail.errors import Bug, MailError, StorageFault, StorageFull, Unavailable
+from mail.log import Log
+from mail.now import Clock
+from mail.store.blobs import BlobWriter, Staged
+from mail.store.changes import Changes, Publisher, changing
+from mail.store.engine import Store
+
+BATCH_MAX = 256
+SYNC_THREADS = 6
+PROBE_SECONDS = 5.0
+REASONABLE_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class Content:
+    """The octets of one message: a descriptor of this process, and how many."""
+
+    descriptor: int
+    size: int
+
+
+@dataclass(slots=True)
+class Entry:
+    """One thing to commit: contents to make durable, then `write` inside the transaction.
+
+    `write` gets the staged blobs in the order of `contents`; what it returns goes to `done`, and so does the MailError
+    that stopped it. `done` is called once, from the committer's thread, after the commit.
+    """
+
+    contents: list[Content]
+    write: Callable[[Changes, list[Staged]], Any]
+    done: Callable[[Any], None]
+    staged: list[Staged] = field(default_factory=list)
+    result: Any = None
+
+    @property
+    def failed(self) -> bool:
+        return isinstance(self.result, MailError)
+
+
+class Committer:
+    """Owns the writer thread. `submit` may be called from any thread."""
+
+    def __init__(
+        self, store: Store, blobs: BlobWriter, publisher: Publisher, *, clock: Clock, log: Log, crash: CrashPoints
+    ) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._publisher = publisher
+        self._clock = clock
+        self._log = log
+        self._crash = crash
+        self._waiting: list[Entry] = []
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._refusing: MailError | None = None
+        self._probed = 0.0
+        self._pool = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="sync")
+        self._thread = threading.Thread(target=self._run, name="committer")
+        self.batches = self.messages = 0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Commit what waits, then end. Blocks."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+        self._pool.shutdown()
+
+    @property
+    def refusing(self) -> MailError | None:
+        """Why nothing is taken at the moment; None normally."""
+        return self._refusing
+
+    def submit(self, entry: Entry) -> None:
+        with self._changed:
+            if not self._stopping:
+                self._waiting.append(entry)
+                self._changed.notify()
+                return
+        entry.done(Unavailable("the keeper is stopping"))
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._stopping:
+                    self._changed.wait()
+                batch, self._waiting = self._waiting[:BATCH_MAX], self._waiting[BATCH_MAX:]
+            if not batch:
+                return
+            self._commit(batch)
+
+    def _commit(self, batch: list[Entry]) -> None:
+        started = time.monotonic()
+        self._leave_refusal()
+        self._make_durable(batch)
+        standing = [entry for entry in batch if not entry.failed]
+        changes = self._write(standing) if standing else None
+        for entry in batch:
+            entry.done(entry.result)
+        self._crash.at("c10")
+        if changes is not None and (changes.events or changes.wake):
+            self._publisher.publish(changes.events, wake=changes.wake)
+        for entry in batch:
+            for staged in entry.staged:
+                if entry.failed:
+                    self._blobs.discard(staged)
+                else:
+                    self._blobs.finish(staged)
+        self.batches += 1
+        self.messages += len(batch)
+        if time.monotonic() - started > 10 * REASONABLE_SECONDS:
+            self._log.warning("commit-slow", seconds=round(time.monotonic() - started, 3), entries=len(batch))
+
+    def _make_durable(self, batch: list[Entry]) -> None:
+        """c1 to c6 for all contents; entries whose files could not be written hold the error."""
+        wanted = [(entry, content) for entry in batch for content in entry.contents]
+        if not wanted:
+            return
+        if self._refusing is not None:
+            _fail(batch, self._refusing)
+            return
+        try:
+            folder = self._blobs.current_folder()
+        except MailError as error:
+            self._storage_failed(error)
+            _fail((entry for entry, _ in wanted), error)
+            return
+        self._crash.at("c1")
+        if len(wanted) == 1:
+            staged = [self._stage(wanted[0][1], folder)]
+        else:
+            staged = list(self._pool.map(self._stage, [content for _, content in wanted], [folder] * len(wanted)))
+        for (entry, _), one in zip(wanted, staged, strict=True):
+            if isinstance(one, MailError):
+                entry.result = one
+            else:
+                entry.staged.append(one)
+        self._crash.at("c5")
+        try:
+            self._blobs.sync_folder(folder)
+        except MailError as error:
+            self._storage_failed(error)
+            _fail((entry for entry, _ in wanted), error)
+        self._crash.at("c6")
+
+    def _stage(self, content: Content, folder: str) -> Staged | MailError:
+        try:
+            self._crash.at("c2")
+            staged = self._blobs.stage(content.descriptor, content.size, folder)
+            self._crash.at("c4")
+            return staged
+        except MailError as error:
+            self._storage_failed(error)
+            return error
+
+    def _write(self, entries: list[Entry]) -> Changes | None:
+        """c7 and c8: one transaction for all; if that fails, one with a savepoint for each. None: nothing committed."""
+        try:
+            with changing(self._store, None, clock=self._clock) as changes:
+                for entry in entries:
+                    entry.result = entry.write(changes, entry.staged)
+                changes.flush()
+                self._crash.at("c7")
+            self._crash.at("c8")
+            return changes
+        except (MailError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            if isinstance(error, StorageFull | StorageFault):
+                self._storage_failed(error)
+                _fail(entries, error)
+                return None
+            if len(entries) == 1:
+                self._log_failure(error)
+                entries[0].result = _as_mail_error(error)
+                return None
+        return self._write_apart(entries)
+
+    def _write_apart(self, entries: list[Entry]) -> Changes | None:
+        try:
+            with changing(self._store, None, clock=self._clock) as changes:
+                for entry in entries:
+                    self._write_one(changes, entry)
+            return changes
+        except MailError as error:
+            self._storage_failed(error)
+            _fail(entries, error)
+            return None
+
+    def _write_one(self, changes: Changes, entry: Entry) -> None:
+        """Inside a savepoint. What was gathered for the neighbours is flushed first, so that it stays."""
+        changes.flush()
+        events = len(changes.events)
+        try:
+            with changes.tx.begin_nested():
+                entry.result = entry.write(changes, entry.staged)
+                changes.flush()
+        except (MailError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            self._log_failure(error)
+            entry.result = _as_mail_error(error)
+            changes.forget(events)
+
+    def _log_failure(self, error: BaseException) -> None:
+        if not isinstance(error, MailError) or isinstance(error, Bug):
+            self._log.error("commit-refused", exc=error)
+
+    def _storage_failed(self, error: MailError) -> None:
+        """A shortage is told to those it meets; a fault stops everything until a probe succeeds (rule f)."""
+        if isinstance(error, StorageFault) and self._refusing is None:
+            self._refusing = error
+            self._probed = time.monotonic()
+            words = "no mail is taken until a probe write succeeds; look at the disk and the kernel log"
+            self._log.critical("storage-fault", exc=error, remedy=words)
+        elif isinstance(error, StorageFull):
+            self._log.error("storage-full", exc=error, remedy="free space or add disk; senders will try again")
+
+    def _leave_refusal(self) -> None:
+        if self._refusing is None or time.monotonic() - self._probed < PROBE_SECONDS:
+            return
+        self._probed = time.monotonic()
+        with contextlib.suppress(MailError):
+            self._blobs.probe()
+            self._refusing = None
+            self._log.info("storage-well")
+
+
+def _fail(entries: Iterable[Entry], error: MailError) -> None:
+    for entry in entries:
+        entry.result = error
+
+
+def _as_mail_error(error: BaseException) -> MailError:
+    return error if isinstance(error, MailError) else Bug(f"{type(error).__name__}: {error}")
+
+
+def close_contents(contents: Iterable[Content]) -> None:
+    for content in contents:
+        os.close(content.descriptor)

@@ -1,0 +1,121 @@
+"""The keeper process: the committer, its verbs on a Unix socket, and the store's housekeeping.
+
+It is the only checkpointer of the database, the only writer of blobs, and the only one that removes them.
+"""
+
+import asyncio
+import os
+import signal
+
+from listeners.keeper.committer import Committer
+from listeners.keeper.crash import CrashPoints
+from listeners.keeper.housekeeping import Housekeeper
+from listeners.keeper.space import Space
+from listeners.keeper.tables import RoutingTables
+from listeners.keeper.verbs import Verbs
+from listeners.rpc import Request, Server
+from mail.runtime.stored import StoredWorld, open_stored
+from mail.sasl import tickets
+from mail.store import status
+from mail.store.blobs import BlobWriter
+
+ROUTING_SECONDS = 2.0
+HOUR_MS = 3_600_000
+
+
+class Keeper:
+    """The parts of the process, and their start and end."""
+
+    def __init__(self, world: StoredWorld) -> None:
+        settings = world.settings
+        self.world = world
+        self.blobs = BlobWriter(settings.blobs_dir)
+        self.blobs.prepare()
+        self.committer = Committer(
+            world.store, self.blobs, world.bus, clock=world.clock, log=world.log, crash=CrashPoints(os.environ)
+        )
+        self.tables = RoutingTables(
+            world.store, settings.routing_file, default_account=settings.loopback_account, log=world.log
+        )
+        space = Space(
+            settings.data_dir,
+            reserve_bytes=settings.free_space_reserve_bytes,
+            reserve_percent=settings.free_space_reserve_percent,
+        )
+        self.verbs = Verbs(
+            self.committer,
+            lambda: self.tables.current,
+            space,
+            clock=world.clock,
+            ticket_key=tickets.load_key(settings.ticket_key),
+            give_up_ms=settings.queue_give_up_hours * HOUR_MS,
+            max_message_bytes=settings.max_message_bytes,
+        )
+        self.housekeeper = Housekeeper(world.store, self.blobs, clock=world.clock, log=world.log)
+
+    async def routing(self, request: Request) -> dict[str, int]:
+        return {"generation": await asyncio.to_thread(self.tables.reload)}
+
+    async def status(self, request: Request) -> dict[str, object]:
+        def count() -> dict[str, object]:
+            with self.world.store.read() as connection:
+                return vars(status.counts(connection, self.world.clock.wall_ms()))
+
+        refusing = self.committer.refusing
+        return {
+            **await asyncio.to_thread(count),
+            "refusing": str(refusing) if refusing else "",
+            "batches": self.committer.batches,
+            "messages": self.committer.messages,
+            "wal_bytes": self.world.store.wal_size(),
+        }
+
+    def serve_metrics(self) -> None:
+        metrics = self.world.metrics
+        metrics.gauge("mailstead_keeper_batches", "Batches committed since the start.").set_function(
+            lambda: self.committer.batches
+        )
+        metrics.gauge("mailstead_keeper_entries", "Entries committed since the start.").set_function(
+            lambda: self.committer.messages
+        )
+        metrics.gauge("mailstead_keeper_refusing", "1 while nothing is taken after a storage fault.").set_function(
+            lambda: 0 if self.committer.refusing is None else 1
+        )
+        metrics.gauge("mailstead_keeper_wal_bytes", "Size of the write-ahead log.").set_function(
+            self.world.store.wal_size
+        )
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        await asyncio.to_thread(self.tables.reload, force=True)
+        await asyncio.to_thread(self.housekeeper.after_start)
+        self.committer.start()
+        self.housekeeper.start()
+        self.serve_metrics()
+        verbs = {**self.verbs.table(), "routing": self.routing, "status": self.status}
+        server = Server(self.world.settings.keeper_socket, verbs, allowed_uids=None, log=self.world.log)
+        await server.start()
+        self.world.log.info("started")
+        while not stopping.is_set():
+            try:
+                await asyncio.wait_for(stopping.wait(), ROUTING_SECONDS)
+            except TimeoutError:
+                await self._look_at_routing()
+        await server.stop()
+        await asyncio.to_thread(self.committer.stop)
+        await asyncio.to_thread(self.housekeeper.stop)
+        self.world.log.info("stopped")
+
+    async def _look_at_routing(self) -> None:
+        try:
+            await asyncio.to_thread(self.tables.reload)
+        except OSError as error:
+            self.world.log.error("routing-not-written", exc=error)
+
+
+def main() -> None:
+    with open_stored("keeper") as world:
+        asyncio.run(Keeper(world).run())

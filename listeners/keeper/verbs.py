@@ -1,0 +1,277 @@
+"""What the keeper is asked: each verb checks its arguments, makes one entry for the committer and waits for it.
+
+A request comes from a process that talks to strangers: sizes, counts and kinds are checked here, addresses are resolved
+here from the keeper's own tables, and who may submit is proven by a ticket that only the auth process can make.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any
+
+from listeners.keeper.committer import Committer, Content, Entry
+from listeners.keeper.space import Space
+from listeners.rpc import Request, Verb
+from mail.accounts.routing import Tables
+from mail.address import Address, parse_address
+from mail.errors import Invalid, MailError, NoSuchAddress, NotAllowed
+from mail.imap.summary import Summary
+from mail.now import Clock
+from mail.queue.outcome import Outcome
+from mail.sasl import tickets
+from mail.store import arrivals, queue
+from mail.store.arrivals import Append, Appended, Delivery, LocalRecipient, Placed, Submission
+from mail.store.blob_rows import BlobRow
+from mail.store.blobs import Staged
+from mail.store.changes import Changes
+from mail.store.queue import NewQueueMessage, NewRecipient
+
+RECIPIENTS_MAX = 1000
+APPENDED_MAX = 100
+
+
+class Verbs:
+    """The verbs, bound to one committer."""
+
+    def __init__(
+        self,
+        committer: Committer,
+        tables: Callable[[], Tables],
+        space: Space,
+        *,
+        clock: Clock,
+        ticket_key: bytes,
+        give_up_ms: int,
+        max_message_bytes: int,
+    ) -> None:
+        self._committer = committer
+        self._tables = tables
+        self._space = space
+        self._clock = clock
+        self._ticket_key = ticket_key
+        self._give_up_ms = give_up_ms
+        self._max = max_message_bytes
+
+    def table(self) -> dict[str, Verb]:
+        return {
+            "deliver": self.deliver,
+            "submit": self.submit,
+            "append": self.append,
+            "settle": self.settle,
+            "space": self.space,
+        }
+
+    async def _commit(self, contents: list[Content], write: Callable[[Changes, list[Staged]], Any]) -> Any:
+        """The result of `write` once it is durable; raises the MailError that stopped it."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+
+        def settle(result: Any) -> None:
+            if not future.done():
+                if isinstance(result, MailError):
+                    future.set_exception(result)
+                else:
+                    future.set_result(result)
+
+        def done(result: Any) -> None:
+            loop.call_soon_threadsafe(settle, result)
+
+        self._committer.submit(Entry(contents, write, done))
+        return await future
+
+    def _contents(self, request: Request, sizes: list[Any]) -> list[Content]:
+        """The descriptors of a request with the sizes it claims, each looked at."""
+        if len(sizes) != len(request.fds):
+            raise Invalid(f"{len(sizes)} sizes for {len(request.fds)} descriptors")
+        contents: list[Content] = []
+        for descriptor, size in zip(request.fds, sizes, strict=True):
+            if type(size) is not int or not 0 <= size <= self._max or os.fstat(descriptor).st_size < size:
+                raise Invalid(f"size {size!r} does not fit its descriptor")
+            contents.append(Content(descriptor, size))
+        self._space.check(sum(content.size for content in contents))
+        return contents
+
+    async def deliver(self, request: Request) -> dict[str, Any]:
+        args = request.args
+        contents = self._contents(request, [args["size"]])
+        summary = Summary.from_json(args["summary"])
+        found, missing = self._local(args["recipients"])
+        if not found:
+            return {"blob": "", "results": missing}
+
+        def write(changes: Changes, staged: list[Staged]) -> list[Placed]:
+            blob = blob_row(staged[0], changes.now)
+            delivery = Delivery(
+                blob,
+                summary,
+                str(args["cid"]),
+                str(args["mail_from"]),
+                int(args["received_at"]),
+                tuple(found),
+                dict(args.get("facts") or {}),
+            )
+            placed = arrivals.deliver(changes, delivery)
+            blob_of.append(blob.id)
+            return placed
+
+        blob_of: list[str] = []
+        placed = await self._commit(contents, write)
+        return {"blob": blob_of[-1], "results": missing + [placed_as_json(one) for one in placed]}
+
+    def _local(self, recipients: Any) -> tuple[list[LocalRecipient], list[dict[str, Any]]]:
+        """Resolved recipients, and results for those nobody has."""
+        if not isinstance(recipients, list) or not 0 < len(recipients) <= RECIPIENTS_MAX:
+            raise Invalid("recipients")
+        found: list[LocalRecipient] = []
+        missing: list[dict[str, Any]] = []
+        tables = self._tables()
+        for one in recipients:
+            address = parse_address(str(one["address"]), strict=False)
+            route = tables.lookup(address)
+            if route is None:
+                missing.append(error_as_json(str(one["address"]), NoSuchAddress()))
+                continue
+            prefix = str(one["prefix"]).encode("latin-1")
+            found.append(LocalRecipient(str(one["address"]), route.account_id, route.mailbox, prefix))
+        return found, missing
+
+    async def submit(self, request: Request) -> dict[str, Any]:
+        args = request.args
+        account_id = int(args["account_id"])
+        tickets.check(self._ticket_key, str(args["ticket"]), account_id, self._clock.wall_ms())
+        contents = self._contents(request, [args["size"]])
+        summary = Summary.from_json(args["summary"])
+        self._check_sender(account_id, str(args["mail_from"]))
+        recipients = self._queue_recipients(args)
+        prefix = str(args.get("prefix") or "").encode("latin-1")
+
+        def write(changes: Changes, staged: list[Staged]) -> tuple[int, list[int]]:
+            blob = blob_row(staged[0], changes.now)
+            message = NewQueueMessage(
+                account_id=account_id,
+                blob_id=blob.id,
+                size=blob.size + len(prefix),
+                mail_from=str(args["mail_from"]),
+                recipients=recipients,
+                prefix=prefix,
+                message_id=summary.message_id,
+                subject=summary.subject[:200],
+                envid=str(args.get("envid") or ""),
+                ret=str(args.get("ret") or ""),
+                eightbit=bool(args.get("eightbit")),
+                smtputf8=bool(args.get("smtputf8")),
+                require_tls=args.get("require_tls"),
+                cid=str(args.get("cid") or ""),
+            )
+            return arrivals.submit(changes, Submission(blob, summary, message))
+
+        message_id, recipient_ids = await self._commit(contents, write)
+        return {"queue_message": message_id, "recipients": recipient_ids}
+
+    def _check_sender(self, account_id: int, mail_from: str) -> None:
+        """The listener has checked already; a listener that was taken over has not."""
+        if mail_from and not self._tables().owns(account_id, parse_address(mail_from)):
+            raise NotAllowed(public="sender address not owned by user")
+
+    def _queue_recipients(self, args: dict[str, Any]) -> tuple[NewRecipient, ...]:
+        listed = args["recipients"]
+        if not isinstance(listed, list) or not 0 < len(listed) <= RECIPIENTS_MAX:
+            raise Invalid("recipients")
+        now = self._clock.wall_ms()
+        first = max(now, int(args.get("hold_until_at") or 0))
+        made: list[NewRecipient] = []
+        seen: set[Address] = set()
+        for one in listed:
+            address = parse_address(str(one["address"]))
+            if address in seen:
+                continue
+            seen.add(address)
+            made.append(
+                NewRecipient(
+                    rcpt_to=str(address),
+                    domain=address.domain,
+                    next_attempt_at=first,
+                    expires_at=first + self._give_up_ms,
+                    orcpt=str(one.get("orcpt") or ""),
+                    notify=str(one.get("notify") or ""),
+                )
+            )
+        return tuple(made)
+
+    async def append(self, request: Request) -> dict[str, Any]:
+        args = request.args
+        listed = args["messages"]
+        if not isinstance(listed, list) or not 0 < len(listed) <= APPENDED_MAX:
+            raise Invalid("messages")
+        contents = self._contents(request, [one["size"] for one in listed])
+        summaries = [Summary.from_json(one["summary"]) for one in listed]
+
+        def write(changes: Changes, staged: list[Staged]) -> tuple[int, int, list[int], int]:
+            messages = tuple(
+                Appended(
+                    blob_row(blob, changes.now),
+                    summary,
+                    int(one["received_at"]),
+                    int(one.get("flags") or 0),
+                    tuple(map(str, one.get("keywords") or ())),
+                    str(one.get("prefix") or "").encode("latin-1"),
+                )
+                for one, summary, blob in zip(listed, summaries, staged, strict=True)
+            )
+            return arrivals.append(changes, Append(int(args["account_id"]), str(args["mailbox"]), messages))
+
+        mailbox_id, uidvalidity, uids, modseq = await self._commit(contents, write)
+        return {"mailbox_id": mailbox_id, "uidvalidity": uidvalidity, "uids": uids, "modseq": modseq}
+
+    async def settle(self, request: Request) -> dict[str, Any]:
+        """Outcomes of attempts, and the DSNs they owe, in one transaction: exactly one DSN a recipient and kind."""
+        args = request.args
+        outcomes = [Outcome.from_json(one) for one in args["outcomes"]]
+        listed = args.get("messages") or []
+        contents = self._contents(request, [one["size"] for one in listed])
+        summaries = [Summary.from_json(one["summary"]) for one in listed]
+
+        def write(changes: Changes, staged: list[Staged]) -> int:
+            owed = queue.settle(changes.tx, outcomes, changes.now)
+            for place in sorted({place for _, _, place in owed}):
+                one = listed[place]
+                recipient = LocalRecipient(
+                    str(one["address"]),
+                    int(one["account_id"]),
+                    str(one.get("mailbox") or "Inbox"),
+                    str(one.get("prefix") or "").encode("latin-1"),
+                )
+                blob = blob_row(staged[place], changes.now)
+                cid = str(one.get("cid") or "")
+                delivery = Delivery(
+                    blob, summaries[place], cid, "", changes.now, (recipient,), {"kind": "dsn"}, "local"
+                )
+                for placed in arrivals.deliver(changes, delivery):
+                    if placed.error is not None and not isinstance(placed.error, NoSuchAddress):
+                        raise placed.error
+            return len(owed)
+
+        return {"dsns": await self._commit(contents, write)}
+
+    async def space(self, request: Request) -> dict[str, Any]:
+        return {"ok": self._space.has(int(request.args.get("size") or 0)) and self._committer.refusing is None}
+
+
+def blob_row(staged: Staged, now: int) -> BlobRow:
+    return BlobRow(staged.id, staged.folder, staged.size, staged.sha256, now)
+
+
+def placed_as_json(placed: Placed) -> dict[str, Any]:
+    if placed.error is not None:
+        return error_as_json(placed.address, placed.error)
+    return {
+        "address": placed.address,
+        "ok": True,
+        "account_id": placed.account_id,
+        "mailbox": placed.mailbox,
+        "uid": placed.uid,
+    }
+
+
+def error_as_json(address: str, error: MailError) -> dict[str, Any]:
+    return {"address": address, "error": {"kind": type(error).__name__, "public": error.public}}
