@@ -36,7 +36,7 @@ class Indexes:
     def refresh(self, connection: Connection, account_id: int, mailbox_id: int) -> Index | None:
         """The state of this transaction, or a newer one. None: the mailbox is gone."""
         key = (account_id, mailbox_id)
-        row = mailboxes.mailbox_by_id(connection, account_id, mailbox_id)
+        row = mailboxes.get_mailbox(connection, account_id, mailbox_id)
         if row is None:
             self.forget(key)
             return None

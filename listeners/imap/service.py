@@ -21,6 +21,9 @@ from mail.store.engine import Store
 
 T = TypeVar("T")
 
+TICK_SECONDS = 1.0
+STALL_SECONDS = 0.2
+
 # Security §3.10: reconnecting clients must not come all at once.
 DRAIN_SECONDS = 10.0
 DRAIN_SECONDS_EACH = 0.02
@@ -101,9 +104,14 @@ class Service:
     async def keep_time(self) -> None:
         """The one timer of all connections."""
         loop = asyncio.get_running_loop()
+        before = loop.time()
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(TICK_SECONDS)
             now = loop.time()
+            if now - before - TICK_SECONDS > STALL_SECONDS:
+                # Security EX-9: something kept the loop from its work.
+                self.log.warning("imap-loop-stalled", ms=int(1000 * (now - before - TICK_SECONDS)))
+            before = now
             for connection in [connection for connection in self.connections if connection.deadline < now]:
                 if connection.conversation is not None:
                     connection.conversation.expired()
