@@ -1,0 +1,89 @@
+"""Header fields: the one way a header is cut into them.
+
+A line ends with CRLF and only with it; a bare CR or LF is an octet like any other. The header ends at the first empty
+line. A field is cut at its first colon; a line without one ends up in `defects`, not in the header.
+Limits are security MC-1's. RFC 5322 §2.2.
+"""
+
+import re
+from dataclasses import dataclass
+
+HEADER_MAX = 256 << 10
+FIELD_MAX = 64 << 10
+FIELDS_MAX = 1000
+
+# A CRLF that no white space follows ends a field; one that is followed by it folds (RFC 5322 §2.2.3).
+_FIELD_END = re.compile(rb"\r\n(?![ \t])")
+# ftext = %d33-57 / %d59-126
+_NAME = re.compile(rb"[!-9;-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`raw` is the whole field with its CRLF; `name` lower case; `value` unfolded, without white space at its ends."""
+
+    name: bytes
+    value: bytes
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The fields of a header in order; `end` is where the body begins."""
+
+    fields: tuple[Field, ...]
+    end: int
+    defects: tuple[str, ...]
+
+    def first(self, name: bytes) -> bytes | None:
+        """The value of the first field of that (lower-case) name."""
+        for field in self.fields:
+            if field.name == name:
+                return field.value
+        return None
+
+    def all(self, name: bytes) -> list[bytes]:
+        return [field.value for field in self.fields if field.name == name]
+
+
+def unfolded(value: bytes) -> bytes:
+    return value.replace(b"\r\n", b"").strip(b" \t") if b"\r\n" in value else value.strip(b" \t")
+
+
+def header_end(octets: bytes, start: int, end: int) -> tuple[int, int]:
+    """(end of the header's last line, start of the body) within [start, end)."""
+    if octets.startswith(b"\r\n", start, end):
+        return start, start + 2
+    at = octets.find(b"\r\n\r\n", start, end)
+    return (at + 2, at + 4) if at >= 0 else (end, end)
+
+
+def parse_header(octets: bytes, start: int = 0, end: int | None = None) -> Header:
+    """The header that begins at `start`. Never raises; what is over a limit is left out and named in `defects`."""
+    stop = len(octets) if end is None else end
+    last, body = header_end(octets, start, stop)
+    defects: list[str] = []
+    if last - start > HEADER_MAX:
+        defects.append("header-too-large")
+        last = start + HEADER_MAX
+    block = octets[start:last]
+    found: list[Field] = []
+    # One more than the limit, so that the rest is cut off in one piece.
+    for raw in _FIELD_END.split(block, FIELDS_MAX):
+        if len(found) >= FIELDS_MAX:
+            defects.append("too-many-fields")
+            break
+        if not raw:
+            continue
+        name, colon, value = raw.partition(b":")
+        if len(raw) > FIELD_MAX:
+            defects.append("field-too-large")
+            value = value[: FIELD_MAX - len(name)]
+        if not colon or not _NAME.fullmatch(name.rstrip(b" \t")):
+            defects.append("not-a-field")
+            continue
+        if name[-1:] in b" \t":
+            # RFC 5322 §4.5 allowed it once; another parser may not see this field at all.
+            defects.append("space-before-colon")
+        found.append(Field(name.rstrip(b" \t").lower(), unfolded(value), raw + b"\r\n"))
+    return Header(tuple(found), body, tuple(dict.fromkeys(defects)))
