@@ -117,5 +117,5 @@ class Keeper:
 
 
 def main() -> None:
-    with open_stored("keeper") as world:
+    with open_stored("keeper", checkpointer=True) as world:
         asyncio.run(Keeper(world).run())
