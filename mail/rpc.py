@@ -1,8 +1,8 @@
 """Calls between our processes over Unix sockets, descriptors included.
 
 A frame is a 4-octet big-endian length and a JSON object; the descriptors that belong to it ride with its first octet
-(SCM_RIGHTS), and the object's "fds" says how many. A request is {"id", "verb", "args", "fds"}; its reply {"id", "ok"} or
-{"id", "error": {"kind", "public"}}, where the kind names a class of `mail.errors` and is raised as that class here.
+(SCM_RIGHTS), and the object's "fds" says how many. A request is {"id", "verb", "args", "fds"}; its reply {"id", "ok"}
+or {"id", "error": {"kind", "public"}}, where the kind names a class of `mail.errors` and is raised as that class here.
 Octets inside JSON travel as latin-1 text.
 """
 
@@ -209,7 +209,7 @@ class Client:
                 future.set_result(frame)
 
     def _lost(self, why: str) -> None:
-        """Every call in flight fails: whether it took effect is unknown, so the callers answer with a temporary error."""
+        """Every call in flight fails. Whether it took effect is unknown: the callers answer with a temporary error."""
         if self._socket is not None:
             if self._loop is not None and not self._loop.is_closed():
                 self._loop.remove_reader(self._socket.fileno())

@@ -66,6 +66,16 @@ class BlobStore:
         finally:
             os.close(descriptor)
 
+    def read_start(self, folder: str, blob_id: str, most: int) -> bytes:
+        """At most that many octets from its beginning. StorageFault when it cannot be had."""
+        descriptor = self.open(folder, blob_id)
+        try:
+            return os.pread(descriptor, most, 0)
+        except OSError as error:
+            raise StorageFault(f"blob {folder}/{blob_id}: {error.strerror}") from error
+        finally:
+            os.close(descriptor)
+
     def files(self) -> Iterator[tuple[str, str, os.stat_result]]:
         """Every blob file: (folder, id, status). For verify and the sweep."""
         for day in sorted(self._folders(self.path)):
@@ -127,7 +137,7 @@ class BlobWriter(BlobStore):
             raise storage_error(error, f"blob folder {wanted}") from error
 
     def stage(self, source: int, size: int, folder: str) -> Staged:
-        """Copy `size` octets of the descriptor into a new blob, sync it, give it its name. The folder is not synced yet.
+        """Copy `size` octets of the descriptor into a new blob, sync it, name it. The folder is not synced yet.
 
         StorageFull, StorageFault: nothing is left behind then.
         """

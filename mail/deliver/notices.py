@@ -1,0 +1,50 @@
+"""The notifications a batch of outcomes owes: one a message and kind, with all its recipients in it."""
+
+from dataclasses import dataclass
+
+from mail import dsn
+from mail.deliver.outcome import Owed
+from mail.message.dates import render_date
+from mail.store.blobs import BlobStore
+from mail.store.queue import Claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A DSN ready to be stored for its sender."""
+
+    account_id: int
+    address: str
+    octets: bytes
+    prefix: bytes
+    kind: str
+    recipient_ids: tuple[int, ...]
+    cid: str
+
+
+def make_notices(owed: list[Owed], blobs: BlobStore, hostname: str, now: int) -> list[Notice]:
+    """Reads the originals' blobs: not for an event loop."""
+    grouped: dict[tuple[int, dsn.Kind], list[Owed]] = {}
+    for one in owed:
+        grouped.setdefault((one.claimed.queue_message_id, one.kind), []).append(one)
+    return [_notice(kind, group, blobs, hostname, now) for (_, kind), group in grouped.items()]
+
+
+def _notice(kind: dsn.Kind, group: list[Owed], blobs: BlobStore, hostname: str, now: int) -> Notice:
+    claimed = group[0].claimed
+    reports = [one.report for one in group]
+    octets = dsn.render(kind, hostname, claimed.mail_from, reports, _original(claimed, blobs), now=now)
+    prefix = (
+        f"Return-Path: <>\r\nDelivered-To: {claimed.mail_from}\r\n"
+        f"Received: by {hostname} (Mailstead) id {claimed.cid or claimed.queue_message_id}; {render_date(now)}\r\n"
+    )
+    ids = tuple(one.claimed.id for one in group)
+    return Notice(claimed.account_id, claimed.mail_from, octets, prefix.encode(), kind.value, ids, claimed.cid)
+
+
+def _original(claimed: Claimed, blobs: BlobStore) -> dsn.Original:
+    whole = claimed.ret == "FULL" and claimed.size <= dsn.ORIGINAL_MAX
+    octets = claimed.prefix + blobs.read_start(
+        claimed.folder, claimed.blob_id, dsn.ORIGINAL_MAX if whole else dsn.HEADER_MAX
+    )
+    return dsn.Original(claimed.message_id, claimed.envid, claimed.queued_at, octets, whole, claimed.smtputf8)
