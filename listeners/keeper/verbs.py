@@ -57,6 +57,7 @@ class Verbs:
             "deliver": self.deliver,
             "submit": self.submit,
             "append": self.append,
+            "entering": self.entering,
             "settle": self.settle,
             "space": self.space,
         }
@@ -222,6 +223,12 @@ class Verbs:
 
         mailbox_id, uidvalidity, uids, modseq = await self._commit(contents, write)
         return {"mailbox_id": mailbox_id, "uidvalidity": uidvalidity, "uids": uids, "modseq": modseq}
+
+    async def entering(self, request: Request) -> dict[str, Any]:
+        """The final dot is about to be sent for these recipients (security §3.6)."""
+        ids = [int(one) for one in request.args["ids"]]
+        await self._commit([], lambda changes, staged: queue.entering_final_dot(changes.tx, ids))
+        return {}
 
     async def settle(self, request: Request) -> dict[str, Any]:
         """Outcomes of attempts, and the DSNs they owe, in one transaction: exactly one DSN a recipient and kind."""
