@@ -101,3 +101,30 @@ def read_all(folder: Path, *, seconds: float = 1.0) -> dict[str, bytes]:
                 continue
             found[path.stem] = b"".join(parts)
     return found
+
+
+def merged(texts: dict[str, bytes]) -> bytes:
+    """One exposition of many: every sample gets the program and the pid it came from as labels."""
+    samples: dict[str, list[str]] = {}
+    heads: dict[str, list[str]] = {}
+    for source, text in texts.items():
+        program, _, pid = source.rpartition(".")
+        labels = f'program="{program}",pid="{pid}"'
+        family = ""
+        for line in text.decode().splitlines():
+            if line.startswith("#"):
+                family = line.split(" ", 3)[2]
+                if len(heads.setdefault(family, [])) < 2:
+                    heads[family].append(line)
+            elif line:
+                samples.setdefault(family, []).append(_labelled(line, labels))
+    lines = [line for family, found in samples.items() for line in (*heads[family], *found)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _labelled(line: str, labels: str) -> str:
+    name, brace, rest = line.partition("{")
+    if brace and " " not in name:
+        return f"{name}{{{labels},{rest}"
+    name, _, value = line.partition(" ")
+    return f"{name}{{{labels}}} {value}"

@@ -21,7 +21,7 @@ RETRY_SECONDS = 0.5
 
 
 class FinalDots:
-    """Whoever is about to send a final dot waits here until that is committed; those who wait together share a commit."""
+    """Whoever is about to send a final dot waits until that is committed; those who wait together share a commit."""
 
     def __init__(self, keeper: Client) -> None:
         self._keeper = keeper
@@ -56,7 +56,7 @@ class FinalDots:
 
 
 class Settler:
-    """Gathers outcomes and hands them to the keeper in batches until it has them: nothing that was sent is forgotten."""
+    """Gathers outcomes and hands them to the keeper until it has them: nothing that was sent is forgotten."""
 
     def __init__(
         self, keeper: Client, blobs: BlobStore, hostname: str, clock: Clock, log: Log, settled: Callable[[int], None]

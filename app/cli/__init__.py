@@ -1,0 +1,1 @@
+"""mailctl: what an administrator does from a terminal. `--json` everywhere; errors name the thing and the remedy."""

@@ -1,0 +1,30 @@
+"""The command tree of mailctl."""
+
+from pathlib import Path
+
+import click
+
+from app.cli import accounts, operations, queue
+from app.cli.context import Context
+
+
+@click.group()
+@click.option("--dir", "folder", type=click.Path(path_type=Path, file_okay=False), help="A local bundle's folder.")
+@click.pass_context
+def mailctl(context: click.Context, folder: Path | None) -> None:
+    """Administer Mailstead: without --dir the host's server, with it the local bundle in that folder."""
+    context.obj = Context(folder.resolve() if folder else None)
+
+
+for command in (
+    accounts.domain,
+    accounts.account,
+    accounts.address,
+    queue.queue,
+    operations.trace,
+    operations.verify,
+    operations.status,
+    operations.settings,
+    operations.migrate,
+):
+    mailctl.add_command(command)

@@ -1,0 +1,29 @@
+"""How gunicorn serves the application: threads for pages, sockets from the launcher, no control socket."""
+
+import os
+
+from mail.config import settings as config
+from mail.runtime.world import settings_path
+
+_settings = config.load_file(settings_path())
+
+bind = [f"fd://{entry.partition('=')[2]}" for entry in os.environ["MAILSTEAD_SOCKETS"].split(",") if entry]
+workers = _settings.web_workers
+threads = _settings.web_threads
+worker_class = "gthread"
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+preload_app = False
+timeout = 60
+graceful_timeout = 30
+keepalive = 5
+max_requests = 20_000
+max_requests_jitter = 2_000
+limit_request_line = 4094
+limit_request_fields = 100
+limit_request_field_size = 8190
+forwarded_allow_ips = ""
+umask = 0o027
+proc_name = "mailstead-web"
+accesslog = None
+errorlog = "-"
+loglevel = "warning"

@@ -1,0 +1,222 @@
+"""`./serve`: start, stop, status, logs of a local bundle; without a word, run it in the foreground."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from app.local import configure, processes
+from app.local.places import ACCOUNT, ADMIN_PASSWORD, DEFAULT_OFFSET, DOMAIN, PASSWORD, ROOT, Places, has_ipv6, sockets
+from app.local.prepare import prepare
+from mail.errors import MailError
+
+READY_SECONDS = 60.0
+STOP_SECONDS = 90.0
+
+
+def places_of(folder: str) -> Places:
+    return Places(Path(folder).resolve())
+
+
+def folder_option(command: Callable[..., None]) -> Callable[..., None]:
+    option = click.option(
+        "--dir", "folder", default=str(ROOT / "local"), show_default=True, help="The bundle's folder."
+    )
+    return option(command)
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def serve(context: click.Context) -> None:
+    """Run Mailstead here: every process, on high ports of loopback, below one folder."""
+    if context.invoked_subcommand is None:
+        run_in_foreground(places_of(str(ROOT / "local")))
+
+
+@serve.command()
+@folder_option
+@click.option("--port-offset", default=DEFAULT_OFFSET, show_default=True, help="Added to each standard port.")
+@click.option("--plaintext-login", is_flag=True, help="Allow logins without TLS on loopback; for measurements.")
+@click.option("--deliver-to", default="", help="host:port that gets outgoing mail, instead of our own port 25.")
+def start(folder: str, port_offset: int, plaintext_login: bool, deliver_to: str) -> None:
+    """Start in the background and wait until everything answers."""
+    begin(places_of(folder), port_offset, plaintext_login=plaintext_login, deliver_to=deliver_to)
+
+
+def begin(places: Places, port_offset: int, *, plaintext_login: bool = False, deliver_to: str = "") -> None:
+    places.folder.mkdir(parents=True, exist_ok=True)
+    with open(places.folder / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise click.ClickException(f"another ./serve is at work on {places.folder}; wait for it") from None
+        if processes.supervisor(places) is not None:
+            raise click.ClickException(f"{places.folder} is running already; `./serve stop` stops it")
+        recover(places)
+        bound = sockets(port_offset)
+        check_ports_free(bound)
+        if not has_ipv6():
+            click.echo("This host has no IPv6: listening on 127.0.0.1 only.")
+        places.make_run()
+        for path in (places.log, places.state):
+            path.mkdir(mode=0o750, exist_ok=True)
+        chosen = configure.values(places, smtp=bound["smtp"][0], deliver_to=deliver_to, plaintext_login=plaintext_login)
+        settings = configure.write(places, chosen, bound)
+        prepare(places, settings)
+        launch(places)
+        wait_until_ready(places, bound)
+        announce(places, bound)
+
+
+def recover(places: Places) -> None:
+    """After a crash: end what it left behind. The databases recover by themselves."""
+    places.ready.unlink(missing_ok=True)
+    left = processes.leftovers(places)
+    if left:
+        click.echo(f"The last run ended badly: ending {len(left)} processes it left behind.")
+        processes.end(left, 2.0)
+    places.supervisor_pid.unlink(missing_ok=True)
+
+
+def check_ports_free(bound: dict[str, list[str]]) -> None:
+    for name, addresses in bound.items():
+        for where in addresses:
+            if processes.answers("", where):
+                words = f"port {where} ({name}) is taken by another program; choose another --port-offset"
+                raise click.ClickException(words)
+
+
+def launch(places: Places) -> None:
+    command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(places.supervisor_configuration)]
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise click.ClickException(f"supervisord did not start: {(done.stderr or done.stdout).strip()[-500:]}")
+
+
+def wait_until_ready(places: Places, bound: dict[str, list[str]]) -> None:
+    """Each service answers, not a time has passed."""
+    waiting = [(name, where) for name, addresses in bound.items() for where in addresses]
+    inner = [places.run / "keeper.sock", places.run / "auth.sock", places.run / "redis.sock"]
+    until = time.monotonic() + READY_SECONDS
+    while waiting or inner:
+        inner = [path for path in inner if not processes.socket_answers(path)]
+        if not inner:
+            waiting = [(name, where) for name, where in waiting if not processes.answers(name, where)]
+        if processes.supervisor(places) is None or time.monotonic() > until:
+            missing = ", ".join([*(name for name, _ in waiting), *(path.stem for path in inner)])
+            raise click.ClickException(f"not ready: {missing}; the logs are in {places.log}")
+        if waiting or inner:
+            time.sleep(0.02)
+
+
+def announce(places: Places, bound: dict[str, list[str]]) -> None:
+    ready = {name: addresses[0] for name, addresses in bound.items()}
+    ready |= {
+        "account": f"{ACCOUNT}@{DOMAIN}",
+        "password": PASSWORD,
+        "admin_password": ADMIN_PASSWORD,
+        "ca_file": str(places.folder / "ca.pem"),
+    }
+    part = places.ready.with_suffix(".part")
+    part.write_text(json.dumps(ready, indent=2) + "\n")
+    part.replace(places.ready)
+    for name in bound:
+        click.echo(f"{name:12} {ready[name]}")
+    for name in ("account", "password", "admin_password", "ca_file"):
+        click.echo(f"{name:15} {ready[name]}")
+    shown = f" --dir {places.folder}" if places.folder != ROOT / "local" else ""
+    click.echo(f"Ready. `./serve status{shown}` shows the programs, `./serve stop{shown}` ends them.")
+
+
+@serve.command()
+@folder_option
+def stop(folder: str) -> None:
+    """Let every program finish what it has begun, and end."""
+    finish(places_of(folder))
+
+
+def finish(places: Places) -> None:
+    pid = processes.supervisor(places)
+    places.ready.unlink(missing_ok=True)
+    if pid is None:
+        left = processes.leftovers(places)
+        processes.end(left, 5.0)
+        click.echo("Not running." if not left else f"Ended {len(left)} processes left behind.")
+        return
+    os.kill(pid, signal.SIGTERM)
+    if not processes.wait_gone(pid, STOP_SECONDS):
+        os.kill(pid, signal.SIGKILL)
+    processes.end(processes.leftovers(places), 5.0)
+    click.echo("Stopped.")
+
+
+@serve.command()
+@folder_option
+def status(folder: str) -> None:
+    """supervisorctl's table, and the memory of each process."""
+    places = places_of(folder)
+    pid = processes.supervisor(places)
+    if pid is None:
+        raise click.ClickException(f"{places.folder} is not running; `./serve start` starts it")
+    command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(places.supervisor_configuration)]
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    subprocess.run([*command, "status"], env=environment, check=False)
+    click.echo(f"\nsupervisorctl -c {places.supervisor_configuration}\n")
+    total = 0
+    for one in sorted([pid, *processes.leftovers(places)]):
+        size = processes.pss_kib(one)
+        total += size
+        click.echo(f"{one:>8} {size / 1024:7.1f} MiB  {shown_command(one)}")
+    click.echo(f"{'':8} {total / 1024:7.1f} MiB  proportional set size in all")
+
+
+def shown_command(pid: int) -> str:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("latin-1").split()
+    except OSError:
+        return "?"
+    if "--name" in words:
+        return words[words.index("--name") + 1]
+    return " ".join(Path(word).name for word in words[:3])
+
+
+@serve.command()
+@folder_option
+@click.argument("program", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
+def logs(folder: str, program: str | None, follow: bool) -> None:
+    """The programs' log lines; of one program when named."""
+    places = places_of(folder)
+    files = sorted(places.log.glob(f"{program or '*'}.log"))
+    if not files:
+        raise click.ClickException(f"no log of {program or 'any program'} in {places.log}")
+    # tail knows how to follow files that are rotated; we need not.
+    os.execvp("tail", ["tail", "-n", "200", *(["-F"] if follow else []), *map(str, files)])
+
+
+def run_in_foreground(places: Places) -> None:
+    begin(places, DEFAULT_OFFSET)
+    ended: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda got, frame: ended.append(got))
+    pid = processes.supervisor(places)
+    click.echo("Press Ctrl-C to stop.")
+    while not ended and pid is not None and processes.alive(pid):
+        time.sleep(0.2)
+    finish(places)
+
+
+if __name__ == "__main__":
+    try:
+        serve(prog_name="./serve")
+    except MailError as error:
+        click.echo(f"Error: {error.public}", err=True)
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""JSON and plain text over HTTP, for programs."""
