@@ -2,10 +2,10 @@
 
 import os
 
-from mail.config import settings as config
-from mail.runtime.world import settings_path
+from mail.config.settings import load_file as _load_file
+from mail.runtime.world import settings_path as _settings_path
 
-_settings = config.load_file(settings_path())
+_settings = _load_file(_settings_path())
 
 bind = [f"fd://{entry.partition('=')[2]}" for entry in os.environ["MAILSTEAD_SOCKETS"].split(",") if entry]
 workers = _settings.web_workers

@@ -28,7 +28,7 @@ from mail.queue.outcome import RELEASED, Outcome
 from mail.rpc import Client
 from mail.smtp.client import local_reply
 from mail.smtp.reply_reader import Reply
-from mail.store import queue
+from mail.store import queue, queue_leases
 from mail.store.blobs import BlobStore
 from mail.store.engine import Store
 from mail.store.queue import Claimed
@@ -152,13 +152,13 @@ class Dispatcher:
     def _renew(self) -> None:
         services = self._services
         with services.store.write() as tx:
-            queue.renew(tx, services.lease.owner, services.clock.wall_ms() + 900_000)
+            queue_leases.renew(tx, services.lease.owner, services.clock.wall_ms() + 900_000)
 
     def _take(self, claimed: list[Claimed]) -> None:
         """Sort claims into jobs: those of one message that go the same way travel together."""
         grouped: dict[tuple[str, int], list[Claimed]] = {}
         for one in claimed:
-            reply = self._simulated(one)
+            reply = given_up(one) or self._simulated(one)
             if reply is not None:
                 self._judge([Verdict(one, reply)])
                 continue
@@ -320,3 +320,8 @@ class Dispatcher:
         until = time.monotonic() + 30
         while self._in_flight > 0 and time.monotonic() < until:
             await self._pause()
+
+
+def given_up(one: Claimed) -> Reply | None:
+    """An administrator failed it: no attempt, his words."""
+    return local_reply(550, "5.0.0", one.last_text) if one.reason == "fail" else None

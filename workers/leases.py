@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from mail.log import Log
-from mail.store import queue
+from mail.store import queue_leases
 from mail.store.engine import Store
 
 
@@ -49,7 +49,7 @@ class Lease:
 def reap(store: Store, folder: Path, now: int, log: Log) -> int:
     """Take back the claims of owners that are dead; returns how many. Safe to call from any worker at any time."""
     with store.read() as connection:
-        owners = queue.owners(connection)
+        owners = queue_leases.owners(connection)
     dead: list[str] = []
     in_progress: set[int] = set()
     for owner in owners:
@@ -58,11 +58,11 @@ def reap(store: Store, folder: Path, now: int, log: Log) -> int:
             dead.append(owner)
             in_progress |= was_sending
     with store.read() as connection:
-        expired = queue.has_expired(connection, now)
+        expired = queue_leases.has_expired(connection, now)
     if not dead and not expired:
         return 0
     with store.write() as tx:
-        taken = queue.reap(tx, dead, now, frozenset(in_progress))
+        taken = queue_leases.reap(tx, dead, now, frozenset(in_progress))
     for owner in dead:
         (folder / f"{owner}.lock").unlink(missing_ok=True)
     if taken:

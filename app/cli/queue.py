@@ -149,7 +149,8 @@ def release(context: Context, numbers: tuple[int, ...], as_json: bool) -> None:
 @pass_context
 def fail(context: Context, numbers: tuple[int, ...], reason: str, as_json: bool) -> None:
     """Give them up and tell their senders (DSN)."""
-    changed = context.keeper("fail", {"ids": list(numbers), "reason": reason})["changed"]
+    with context.store.write() as tx:
+        changed = queue_admin.fail(tx, numbers, context.clock.wall_ms(), reason)
     _changed(context, numbers, changed, "failed", as_json)
 
 

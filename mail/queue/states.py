@@ -5,7 +5,7 @@
      +------hold-------+ +--deferred----+
      ^                   +--released----+                   (the owner gave it back untried, or died)
      +-----------------poison-----------+
-    HELD, DUE --fail--> FAILED          (by an administrator, with a DSN)
+    HELD, DUE --fail--> DUE             (given up by an administrator: the worker fails it, with a DSN)
     HELD, DUE --drop--> DROPPED         (by an administrator, in silence)
 
 Rule 1: nothing assigns a state; callers ask `moved()`.
@@ -30,12 +30,12 @@ class State(Enum):
 
 MOVES = {
     (State.HELD, "release"): State.DUE,
-    (State.HELD, "fail"): State.FAILED,
+    (State.HELD, "fail"): State.DUE,
     (State.HELD, "drop"): State.DROPPED,
     (State.DUE, "hold"): State.HELD,
     (State.DUE, "retry"): State.DUE,
     (State.DUE, "claim"): State.CLAIMED,
-    (State.DUE, "fail"): State.FAILED,
+    (State.DUE, "fail"): State.DUE,
     (State.DUE, "drop"): State.DROPPED,
     (State.CLAIMED, "delivered"): State.DONE,
     (State.CLAIMED, "deferred"): State.DUE,

@@ -1,12 +1,11 @@
-"""The queue: rows with leases. Adding, claiming, settling, reaping (security §3.6).
+"""The queue: rows with leases. Adding, claiming, settling (security §3.6).
 
 1. `next_attempt_at` moves before the attempt, so that a crash while delivering never becomes a tight loop.
 2. A claim is held by an owner that keeps a lock file locked; who is dead loses it at once, whatever the clock says.
-3. Three claims whose owner died hold the recipient as poison; the others go on.
-4. States move only as `mail.queue.states` allows: each statement names the states it moves from.
+3. States move only as `mail.queue.states` allows: each statement names the states it moves from.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +14,9 @@ from sqlalchemy import Connection, Select, bindparam, func, insert, select, upda
 from mail.queue.outcome import DEFERRED, DELIVERED, FAILED, RELEASED, Outcome
 from mail.queue.states import OPEN, State, moved
 from mail.store import traces
-from mail.store.queue_admin import list_queue
 from mail.store.schema import attempt, blob, dsn_sent, queue_message, queue_recipient
 from mail.store.traces import trace_values
 
-CRASHES_MAX = 3
 TEXT_MAX = 2000
 
 
@@ -82,6 +79,9 @@ class Claimed:
     smtputf8: bool
     require_tls: bool | None
     cid: str
+    # "fail" when an administrator gave it up: its sender is told by the same way as of any failure.
+    reason: str
+    last_text: str
 
 
 def add(tx: Connection, added: NewQueueMessage, now: int) -> tuple[int, list[int]]:
@@ -159,13 +159,12 @@ def claim(
     if not leased:
         return []
     rows = [{"queue_recipient_id": one, "number": number, "started_at": now} for one, number in leased]
-    tx.execute(insert(attempt), rows)
-    return _claimed(tx, [one for one, _ in leased])
+    begun = tx.execute(insert(attempt).returning(attempt.c.id, sort_by_parameter_order=True), rows).scalars()
+    return _claimed(tx, {one: attempt_id for (one, _), attempt_id in zip(leased, begun, strict=True)})
 
 
 _CLAIMED = (
     queue_recipient.c.id,
-    attempt.c.id,
     queue_recipient.c.attempts,
     queue_message.c.id,
     queue_message.c.account_id,
@@ -189,31 +188,27 @@ _CLAIMED = (
     queue_message.c.smtputf8,
     queue_message.c.require_tls,
     queue_message.c.cid,
+    queue_recipient.c.reason,
+    queue_recipient.c.last_text,
 )
 
 
-def _claimed(connection: Connection, ids: Sequence[int]) -> list[Claimed]:
-    running = (attempt.c.queue_recipient_id == queue_recipient.c.id) & (attempt.c.number == queue_recipient.c.attempts)
+def _claimed(connection: Connection, attempts: dict[int, int]) -> list[Claimed]:
+    """`attempts`: the attempt just begun of each recipient."""
     wanted = (
         select(*_CLAIMED)
         .join_from(queue_recipient, queue_message, queue_recipient.c.queue_message_id == queue_message.c.id)
         .join(blob, queue_message.c.blob_id == blob.c.id)
-        .join(attempt, running)
-        .where(queue_recipient.c.id.in_(ids))
+        .where(queue_recipient.c.id.in_(attempts))
         .order_by(queue_recipient.c.id)
     )
-    return [Claimed(*values) for values in connection.execute(wanted)]
+    found = connection.execute(wanted).tuples().all()
+    return [Claimed(one, attempts[one], *rest) for one, *rest in found]
 
 
 def entering_final_dot(tx: Connection, ids: Sequence[int]) -> None:
     """Note, before the final dot is sent, that from here on a crash leaves the outcome unknown (security §3.6)."""
     tx.execute(update(queue_recipient).where(queue_recipient.c.id.in_(list(ids))).values(phase="data-end"))
-
-
-def renew(tx: Connection, owner: str, until: int) -> None:
-    """Keep an owner's leases longer."""
-    held = (queue_recipient.c.owner == owner) & (queue_recipient.c.state == State.CLAIMED.value)
-    tx.execute(update(queue_recipient).where(held).values(lease_until=until))
 
 
 _SETTLE = (
@@ -224,7 +219,7 @@ _SETTLE = (
             name: bindparam(f"new_{name}")
             for name in ("state", "next_attempt_at", "attempts", "last_code", "last_enhanced", "last_text", "ended_at")
         }
-        | {"owner": "", "phase": "", "crashes": 0, "lease_until": 0}
+        | {"owner": "", "phase": "", "reason": "", "crashes": 0, "lease_until": 0}
     )
 )
 _END_ATTEMPT = (
@@ -354,61 +349,3 @@ def _owed(tx: Connection, outcomes: Sequence[Outcome], now: int) -> list[tuple[O
         if delayed:
             tx.execute(update(queue_recipient).where(queue_recipient.c.id.in_(delayed)).values(delay_dsn_sent=True))
     return new
-
-
-def owners(connection: Connection) -> list[str]:
-    """Everyone who holds a claim."""
-    wanted = select(queue_recipient.c.owner).where(queue_recipient.c.state == State.CLAIMED.value).distinct()
-    return list(connection.execute(wanted).scalars())
-
-
-def reap(tx: Connection, dead: Iterable[str], now: int) -> list[tuple[int, str]]:
-    """Take back the claims of dead owners and of leases that ran out; returns (recipient id, phase it died in).
-
-    A recipient whose owner died for the third time is held as poison. A death in phase data-end means that the remote
-    may have the message already: the trace says so, and the retry may make a duplicate.
-    """
-    lost = (queue_recipient.c.owner.in_(list(dead))) | (queue_recipient.c.lease_until < now)
-    found = tx.execute(
-        select(
-            queue_recipient.c.id, queue_recipient.c.phase, queue_recipient.c.crashes, queue_recipient.c.attempts
-        ).where(queue_recipient.c.state == State.CLAIMED.value, lost)
-    ).all()
-    for one, phase, crashes, number in found:
-        poisoned = crashes + 1 >= CRASHES_MAX
-        state = moved(State.CLAIMED, "poison" if poisoned else "released")
-        tx.execute(
-            update(queue_recipient)
-            .where(queue_recipient.c.id == one)
-            .values(
-                state=state.value,
-                reason="poison" if poisoned else "",
-                owner="",
-                phase="",
-                lease_until=0,
-                crashes=crashes + 1,
-                next_attempt_at=now,
-                last_text="the delivery process died" + (" after the message was sent" if phase == "data-end" else ""),
-            )
-        )
-        running = (attempt.c.queue_recipient_id == one) & (attempt.c.number == number)
-        tx.execute(update(attempt).where(running).values(ended_at=now, result="crashed", text=f"died in phase {phase}"))
-        traces.add(tx, [_crash_trace(tx, one, phase, poisoned, now)])
-    return [(one, phase) for one, phase, _, _ in found]
-
-
-def _crash_trace(tx: Connection, recipient_id: int, phase: str, poisoned: bool, now: int) -> dict[str, Any]:
-    (row,) = list_queue(tx, ids=[recipient_id])
-    return trace_values(
-        at=now,
-        cid="",
-        direction="out",
-        account_id=row.account_id,
-        queue_recipient_id=recipient_id,
-        mail_from=row.mail_from,
-        rcpt_to=row.rcpt_to,
-        message_id=row.message_id,
-        verdict="held" if poisoned else "deferred",
-        reason="poison" if poisoned else ("duplicate-possible" if phase == "data-end" else "crashed"),
-        detail={"phase": phase},
-    )

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, literal, select, update
+from sqlalchemy import Connection, delete, exists, func, literal, select, update
 
 from mail.errors import NotFound
 from mail.queue.states import OPEN, State, from_which, moved
-from mail.store.schema import attempt, queue_message, queue_recipient
+from mail.store.schema import attempt, dsn_sent, queue_message, queue_recipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def list_queue(
     if mail_from:
         wanted = wanted.where(queue_message.c.mail_from.contains(mail_from, autoescape=True))
     wanted = wanted.order_by(queue_recipient.c.next_attempt_at, queue_recipient.c.id).limit(most)
-    return [QueuedRow(*values) for values in connection.execute(wanted)]
+    return [QueuedRow(*values) for values in connection.execute(wanted).tuples()]
 
 
 def show(connection: Connection, recipient_id: int) -> tuple[QueuedRow, list[dict[str, Any]]]:
@@ -128,10 +128,26 @@ def drop(tx: Connection, ids: Sequence[int], now: int) -> list[int]:
 
 
 def fail(tx: Connection, ids: Sequence[int], now: int, text: str) -> list[int]:
-    """End them as failed; the caller owes each a DSN in this transaction."""
-    return _move(
-        tx, "fail", ids, ended_at=now, reason="administrator", last_code=550, last_enhanced="5.0.0", last_text=text
+    """Give them up: the delivery worker takes them at once, fails them with these words and tells their senders."""
+    return _move(tx, "fail", ids, next_attempt_at=now, reason="fail", last_text=text)
+
+
+def remove_ended(tx: Connection, before: int, most: int) -> int:
+    """Forget recipients that ended before that time, and messages none of whose recipients is left."""
+    old = (
+        select(queue_recipient.c.id)
+        .where(queue_recipient.c.ended_at.is_not(None), queue_recipient.c.ended_at < before)
+        .limit(most)
     )
+    ids = list(tx.execute(old).scalars())
+    if not ids:
+        return 0
+    for table in (attempt, dsn_sent):
+        tx.execute(delete(table).where(table.c.queue_recipient_id.in_(ids)))
+    tx.execute(delete(queue_recipient).where(queue_recipient.c.id.in_(ids)))
+    left = exists().where(queue_recipient.c.queue_message_id == queue_message.c.id)
+    tx.execute(delete(queue_message).where(~left))
+    return len(ids)
 
 
 def counts(connection: Connection) -> dict[str, int]:
