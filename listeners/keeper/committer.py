@@ -3,6 +3,8 @@
     waiting --take all (<= 256)--> stage and sync the files, in parallel   (c1 c2 c4 c5)
             --> one fsync for the folder (c6) --> one transaction (c7 c8) --> replies (c9) --> unlink tmp, wake (c10)
 
+Messages up to 16 KiB need no file: their content is committed with their row (docs/decisions/small-blobs-in-rows.md).
+
 There is no timer: while one batch commits, the next one gathers. One message that fails must not fail its neighbours:
 when the batch's transaction raises, it is rolled back and done again with a savepoint for each.
 A sync that fails puts the keeper into the refusing state; only a probe write that succeeds ends it (rule f).
@@ -21,9 +23,12 @@ from listeners.keeper.crash import CrashPoints
 from mail.errors import Bug, MailError, StorageFault, StorageFull, Unavailable
 from mail.log import Log
 from mail.now import Clock
-from mail.store.blobs import BlobWriter, Staged
+from mail.store.blobs import IN_ROW_MAX, BlobWriter, Staged
 from mail.store.changes import Changes, Publisher, changing
 from mail.store.engine import Store
+
+# Holds the place of a blob whose file is not made yet, or could not be.
+PENDING = Staged("", "", 0, b"", "", b"")
 
 BATCH_MAX = 256
 SYNC_THREADS = 6
@@ -137,34 +142,43 @@ class Committer:
 
     def _make_durable(self, batch: list[Entry]) -> None:
         """c1 to c6 for all contents; entries whose files could not be written hold the error."""
-        wanted = [(entry, content) for entry in batch for content in entry.contents]
-        if not wanted:
-            return
         if self._refusing is not None:
             _fail(batch, self._refusing)
             return
+        wanted: list[tuple[Entry, int, Content]] = []
+        for entry in batch:
+            for place, content in enumerate(entry.contents):
+                if content.size <= IN_ROW_MAX:
+                    entry.staged.append(self._blobs.in_row(content.descriptor, content.size))
+                else:
+                    entry.staged.append(PENDING)
+                    wanted.append((entry, place, content))
+        self._crash.at("c1")
+        if wanted:
+            self._make_files(wanted)
+
+    def _make_files(self, wanted: list[tuple[Entry, int, Content]]) -> None:
         try:
             folder = self._blobs.current_folder()
         except MailError as error:
             self._storage_failed(error)
-            _fail((entry for entry, _ in wanted), error)
+            _fail((entry for entry, _, _ in wanted), error)
             return
-        self._crash.at("c1")
         if len(wanted) == 1:
-            staged = [self._stage(wanted[0][1], folder)]
+            staged = [self._stage(wanted[0][2], folder)]
         else:
-            staged = list(self._pool.map(self._stage, [content for _, content in wanted], [folder] * len(wanted)))
-        for (entry, _), one in zip(wanted, staged, strict=True):
+            staged = list(self._pool.map(self._stage, [content for _, _, content in wanted], [folder] * len(wanted)))
+        for (entry, place, _), one in zip(wanted, staged, strict=True):
             if isinstance(one, MailError):
                 entry.result = one
             else:
-                entry.staged.append(one)
+                entry.staged[place] = one
         self._crash.at("c5")
         try:
             self._blobs.sync_folder(folder)
         except MailError as error:
             self._storage_failed(error)
-            _fail((entry for entry, _ in wanted), error)
+            _fail((entry for entry, _, _ in wanted), error)
         self._crash.at("c6")
 
     def _stage(self, content: Content, folder: str) -> Staged | MailError:

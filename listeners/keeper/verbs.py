@@ -265,7 +265,7 @@ class Verbs:
 
 
 def blob_row(staged: Staged, now: int) -> BlobRow:
-    return BlobRow(staged.id, staged.folder, staged.size, staged.sha256, now)
+    return BlobRow(staged.id, staged.folder, staged.size, staged.sha256, now, staged.octets)
 
 
 def placed_as_json(placed: Placed) -> dict[str, Any]:

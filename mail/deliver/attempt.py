@@ -50,16 +50,20 @@ async def attempt(dialed: Dialed, job: Job, blobs: BlobStore, before_final_dot: 
         ret=first.ret,
     )
     ids = [one.id for one in job.recipients]
-    descriptor = blobs.open(first.folder, first.blob_id)
+    descriptor = blobs.open(first.folder, first.blob_id) if first.octets is None else -1
     try:
-        pieces = pieces_of(first.prefix, descriptor, first.blob_size)
+        if first.octets is None:
+            pieces = pieces_of(first.prefix, descriptor, first.blob_size)
+        else:
+            pieces = iter([first.prefix + first.octets])
         sent = await dialed.client.send(envelope, pieces, lambda: before_final_dot(ids))
     except ConversationFailed as error:
         reply = error.reply if isinstance(error, Refused) else local_reply(451, "4.4.2", str(error))
         verdicts = [_verdict(dialed, one, reply) for one in job.recipients]
         return Attempted(verdicts, unknown=error.after_final_dot)
     finally:
-        os.close(descriptor)
+        if descriptor >= 0:
+            os.close(descriptor)
     # 452 after others were taken: those go in another transaction, and that was no failure (features B09).
     again = tuple(job.recipients[place] for place in sent.too_many)
     verdicts = [

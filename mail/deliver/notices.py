@@ -44,7 +44,7 @@ def _notice(kind: dsn.Kind, group: list[Owed], blobs: BlobStore, hostname: str, 
 
 def _original(claimed: Claimed, blobs: BlobStore) -> dsn.Original:
     whole = claimed.ret == "FULL" and claimed.size <= dsn.ORIGINAL_MAX
-    octets = claimed.prefix + blobs.read_start(
-        claimed.folder, claimed.blob_id, dsn.ORIGINAL_MAX if whole else dsn.HEADER_MAX
-    )
+    most = dsn.ORIGINAL_MAX if whole else dsn.HEADER_MAX
+    content = claimed.octets if claimed.octets is not None else blobs.read_start(claimed.folder, claimed.blob_id, most)
+    octets = claimed.prefix + content
     return dsn.Original(claimed.message_id, claimed.envid, claimed.queued_at, octets, whole, claimed.smtputf8)

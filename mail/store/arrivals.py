@@ -4,7 +4,7 @@ The keeper gathers what waits, makes the blobs durable, and hands them here. Eve
 of statements. When one arrival makes the batch fail, the keeper calls `arrive` again for each alone, in savepoints.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,7 +99,7 @@ def deliver(changes: Changes, delivery: Delivery) -> list[Placed]:
         placed.append(one)
         rows.append(_traced(delivery, recipient, one, changes.now))
     if seen:
-        changes.blob_rows.append(blob_rows.blob_values(delivery.blob, delivery.summary))
+        changes.add_blob(blob_rows.blob_values(delivery.blob, delivery.summary), delivery.blob.octets)
     changes.trace_rows += rows
     return placed
 
@@ -151,14 +151,16 @@ def append(changes: Changes, appended: Append) -> tuple[int, int, list[int], int
         for one in appended.messages
     ]
     uids = state.add_messages(target.id, added)
-    changes.blob_rows += [blob_rows.blob_values(one.blob, one.summary) for one in appended.messages]
+    for one in appended.messages:
+        changes.add_blob(blob_rows.blob_values(one.blob, one.summary), one.blob.octets)
     return target.id, target.uidvalidity, uids, state.modseq
 
 
 def submit(changes: Changes, submission: Submission) -> tuple[int, list[int]]:
     """(queue message id, queue recipient ids)."""
     # The queue's row names the blob's: that one first.
-    blob_rows.add(changes.tx, [blob_rows.blob_values(submission.blob, submission.summary)])
+    changes.add_blob(blob_rows.blob_values(submission.blob, submission.summary), submission.blob.octets)
+    changes.flush()
     message_id, recipients = queue.add(changes.tx, submission.message, changes.now)
     changes.wake.add("deliver")
     changes.trace_rows += [
@@ -183,7 +185,21 @@ def submit(changes: Changes, submission: Submission) -> tuple[int, list[int]]:
 
 def arrive(changes: Changes, arrivals: Sequence[Delivery | Append | Submission]) -> list[Any]:
     """What `deliver`, `append` or `submit` gives, for each in order. Raises at the first that cannot be."""
+    if len(arrivals) > 1:
+        changes.load(_places(arrivals))
     return [_arrive_one(changes, arrival) for arrival in arrivals]
+
+
+def _places(arrivals: Sequence[Delivery | Append | Submission]) -> Iterator[tuple[int, str]]:
+    """The (account id, mailbox name) a batch will use."""
+    for arrival in arrivals:
+        match arrival:
+            case Delivery():
+                yield from ((one.account_id, normalized(one.mailbox)) for one in arrival.recipients)
+            case Append():
+                yield arrival.account_id, normalized(arrival.mailbox)
+            case Submission():
+                pass
 
 
 def _arrive_one(changes: Changes, arrival: Delivery | Append | Submission) -> Any:

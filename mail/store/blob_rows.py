@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, insert, select
 
 from mail.imap.summary import Summary
-from mail.store.schema import blob, message, queue_message
+from mail.store.schema import blob, blob_content, message, queue_message
 
 _ADD = insert(blob)
 
@@ -19,6 +19,8 @@ class BlobRow:
     size: int
     sha256: bytes
     created_at: int
+    # The content of one that lies in its row; `folder` is empty then.
+    octets: bytes | None = None
 
 
 def blob_values(row: BlobRow, summary: Summary) -> dict[str, Any]:
@@ -39,6 +41,7 @@ def blob_values(row: BlobRow, summary: Summary) -> dict[str, Any]:
         "bcc": summary.bcc,
         "message_id": summary.message_id,
         "sent_at": summary.sent_at,
+        "sent_day": summary.sent_day,
     }
 
 
@@ -50,6 +53,12 @@ def add(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
 def known(connection: Connection, ids: Iterable[str]) -> set[str]:
     """Which of these blobs have a row."""
     return set(connection.execute(select(blob.c.id).where(blob.c.id.in_(list(ids)))).scalars())
+
+
+def contents(connection: Connection, ids: Sequence[str]) -> dict[str, bytes]:
+    """The octets of those that lie in their rows."""
+    wanted = select(blob_content.c.blob_id, blob_content.c.octets).where(blob_content.c.blob_id.in_(list(ids)))
+    return dict(connection.execute(wanted).tuples().all())
 
 
 def unreferenced(connection: Connection, before: int, most: int = 200) -> list[BlobRow]:
@@ -68,6 +77,7 @@ def unreferenced(connection: Connection, before: int, most: int = 200) -> list[B
 
 def remove(tx: Connection, ids: Sequence[str]) -> list[str]:
     """Remove rows that are still unreferenced; returns those removed, whose files may go after the commit."""
+    # The content goes with its row (ON DELETE CASCADE).
     wanted = (
         delete(blob)
         .where(

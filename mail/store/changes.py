@@ -21,8 +21,8 @@ from mail.events import Event, Expunged, FlagsChanged, MailboxKeywords, MessageA
 from mail.now import Clock
 from mail.store.engine import Store
 from mail.store.flags import DELETED, SEEN
-from mail.store.rows import NewMessage
-from mail.store.schema import account, blob, mailbox, mailbox_keyword, message, trace
+from mail.store.rows import NewMessage, is_one_of, join_keywords, many, plain
+from mail.store.schema import account, blob, blob_content, mailbox, mailbox_keyword, message, trace
 
 
 class Publisher(Protocol):
@@ -70,6 +70,7 @@ _ACCOUNT = select(
 )
 _KEYWORDS = select(mailbox_keyword.c.keyword)
 _ADD_BLOBS = insert(blob)
+_ADD_CONTENTS = insert(blob_content)
 _ADD_MESSAGES = insert(message)
 _ADD_TRACES = insert(trace)
 _WRITE_MAILBOX = (
@@ -113,7 +114,7 @@ class AccountState:
         found = self._by_id.get(mailbox_id)
         if found is None:
             wanted = _MAILBOX.where(mailbox.c.account_id == self.id, mailbox.c.id == mailbox_id)
-            found = self._keep(self.changes.tx.execute(wanted).first())
+            found = self.keep(self.changes.tx.execute(wanted).first())
         if found is None:
             raise NoSuchMailbox(f"account {self.id}, mailbox {mailbox_id}")
         return found
@@ -123,10 +124,11 @@ class AccountState:
         found = self._by_name.get(name)
         if found is None:
             wanted = _MAILBOX.where(mailbox.c.account_id == self.id, mailbox.c.name == name)
-            found = self._keep(self.changes.tx.execute(wanted).first())
+            found = self.keep(self.changes.tx.execute(wanted).first())
         return found
 
-    def _keep(self, values: Any) -> MailboxCounters | None:
+    def keep(self, values: Any) -> MailboxCounters | None:
+        """Remember a row of `_MAILBOX`, unless it is known already."""
         if values is None:
             return None
         known = self._by_id.get(values[0])
@@ -176,7 +178,7 @@ class AccountState:
         self.changes.events.append(MailboxKeywords(self.id, counters.id, self.touch(counters)))
 
     def add_messages(self, mailbox_id: int, added: Sequence[NewMessage]) -> list[int]:
-        """Put messages into a mailbox; returns their UIDs in order. OverQuota, NoSuchMailbox. Rows go out with `flush`."""
+        """Put messages into a mailbox; returns their UIDs in order. OverQuota, NoSuchMailbox. `flush` writes the rows."""
         counters = self.mailbox(mailbox_id)
         self.grow(sum(one.size for one in added))
         modseq = self.touch(counters)
@@ -193,7 +195,7 @@ class AccountState:
                     "uid": uid,
                     "modseq": modseq,
                     "flags": one.flags,
-                    "keywords": " ".join(one.keywords),
+                    "keywords": join_keywords(one.keywords) if one.keywords else "",
                     "received_at": one.received_at,
                     "saved_at": now,
                     "size": one.size,
@@ -252,9 +254,33 @@ class Changes:
         self.events: list[Event] = []
         self.wake: set[str] = set()
         self.blob_rows: list[dict[str, Any]] = []
+        self.content_rows: list[dict[str, Any]] = []
         self.message_rows: list[dict[str, Any]] = []
         self.trace_rows: list[dict[str, Any]] = []
         self._accounts: dict[int, AccountState] = {}
+
+    def load(self, places: Iterable[tuple[int, str]]) -> None:
+        """Read the accounts and mailboxes (by name) of a batch at once, so that using each costs nothing.
+
+        What is not there is met when it is used. Accounts are locked in the order of their ids: no two batches can
+        each hold what the other waits for.
+        """
+        wanted = {(account_id, name) for account_id, name in places if account_id not in self._accounts}
+        if not wanted:
+            return
+        ids = many(self.tx, sorted({account_id for account_id, _ in wanted}))
+        accounts = (
+            _ACCOUNT.add_columns(account.c.id).where(is_one_of(self.tx, account.c.id, "ids")).order_by(account.c.id)
+        )
+        for *values, account_id in plain(self.tx.execute(accounts.with_for_update(), {"ids": ids})).fetchall():
+            self._accounts[account_id] = AccountState(self, account_id, values)
+        mailboxes = _MAILBOX.add_columns(mailbox.c.account_id).where(
+            is_one_of(self.tx, mailbox.c.account_id, "ids"), is_one_of(self.tx, mailbox.c.name, "names")
+        )
+        names = many(self.tx, {name for _, name in wanted})
+        for *values, account_id in plain(self.tx.execute(mailboxes, {"ids": ids, "names": names})).fetchall():
+            if account_id in self._accounts:
+                self._accounts[account_id].keep(values)
 
     def account(self, account_id: int) -> AccountState:
         """The account, locked for this transaction. NoSuchAddress when it is gone."""
@@ -274,8 +300,14 @@ class Changes:
         `events` is how many there were at the savepoint; the caller flushed just before it.
         """
         del self.events[events:]
-        self.blob_rows, self.message_rows, self.trace_rows = [], [], []
+        self.blob_rows, self.content_rows, self.message_rows, self.trace_rows = [], [], [], []
         self._accounts.clear()
+
+    def add_blob(self, values: dict[str, Any], octets: bytes | None) -> None:
+        """The row of a blob that is durable, or with `octets` one that becomes so with this commit."""
+        self.blob_rows.append(values)
+        if octets is not None:
+            self.content_rows.append({"blob_id": values["id"], "octets": octets})
 
     def insert_or_ignore(self, table: Any) -> Any:
         """An insert that leaves a row that exists as it is."""
@@ -287,12 +319,13 @@ class Changes:
         # Blobs first: messages name them.
         for statement, rows in (
             (_ADD_BLOBS, self.blob_rows),
+            (_ADD_CONTENTS, self.content_rows),
             (_ADD_MESSAGES, self.message_rows),
             (_ADD_TRACES, self.trace_rows),
         ):
             if rows:
                 self.tx.execute(statement, rows)
-        self.blob_rows, self.message_rows, self.trace_rows = [], [], []
+        self.blob_rows, self.content_rows, self.message_rows, self.trace_rows = [], [], [], []
         mailboxes: list[dict[str, int]] = []
         accounts: list[dict[str, int]] = []
         for state in self._accounts.values():

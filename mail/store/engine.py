@@ -3,13 +3,14 @@
 1. Every write transaction takes the gate (a `flock` on a side file, fair between processes), then `BEGIN IMMEDIATE`:
    a read that turns into a write fails at once in SQLite, whatever the busy timeout (security §3.5, measured).
 2. A store is never used after a fork: it belongs to the process that opened it.
-3. Write transactions hold no DNS, network, hashing or file copy; one that lasts over 100 ms is logged by who asked.
+3. Write transactions hold no DNS, network, hashing or file copy: everyone else waits.
 4. SQLite 3.7.0 to 3.51.2 can corrupt a WAL database with several writers: we refuse to start on those, save for the
    back-ports 3.44.6 and 3.50.7.
+5. One process checkpoints: the keeper. A second one beside it, or a copy of a live file, is how databases are damaged.
+6. What a driver says becomes one of our errors here; whoever meets `Busy` may repeat the whole transaction.
 """
 
 import contextlib
-import errno
 import fcntl
 import os
 import threading
@@ -20,17 +21,20 @@ from typing import Any
 from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from mail.errors import Bug, Busy, MailError, StorageFault, StorageFull, WrongVersion
+from mail.errors import Bug, Busy, MailError, StorageFault, StorageFull, Unavailable, WrongVersion
 
 APPLICATION_ID = 0x4D53_5444  # "MSTD"
+
+BUSY_TIMEOUT_MS = 15_000
 
 # security §3.5; the checkpointer alone checkpoints.
 PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=15000",
+    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
     "PRAGMA wal_autocheckpoint=0",
     "PRAGMA journal_size_limit=67108864",
     "PRAGMA mmap_size=0",
@@ -40,7 +44,29 @@ PRAGMAS = (
     "PRAGMA cache_size=-16384",
 )
 
-NFS_LIKE = {0x6969: "NFS", 0xFF534D42: "CIFS", 0xFE534D42: "SMB2", 0x65735546: "FUSE"}
+# SQLite's WAL needs shared memory between its users, and our promise needs a sync that reaches the disk.
+NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "fuse.sshfs"})
+
+# PostgreSQL's SQLSTATE, by its first five or two characters.
+_STATES: dict[str, type[MailError]] = {
+    "53100": StorageFull,  # disk_full
+    "58030": StorageFault,  # io_error
+    "XX001": StorageFault,  # data_corrupted
+    "XX002": StorageFault,  # index_corrupted
+    "40001": Busy,  # serialization_failure
+    "40P01": Busy,  # deadlock_detected
+    "55P03": Busy,  # lock_not_available
+    "57014": Busy,  # query_canceled, by a time limit
+    "53": Unavailable,  # out of connections or memory
+    "57": Unavailable,  # shutting down
+    "08": Unavailable,  # connection lost
+}
+
+# security §3.5.10: nobody waits for ever, and no forgotten transaction holds rows.
+POSTGRESQL_OPTIONS = (
+    "-c statement_timeout=60000 -c lock_timeout=15000 -c idle_in_transaction_session_timeout=60000"
+    " -c timezone=UTC -c synchronous_commit=on"
+)
 
 
 def check_sqlite_version(version: tuple[int, ...]) -> None:
@@ -86,9 +112,34 @@ def _sqlite_engine(path: str, *, read_only: bool, size: int) -> Engine:
     return engine
 
 
+def check_file_system(folder: Path, mounts: str | None = None) -> None:
+    """WrongVersion on a network file system (security §3.5.9). `mounts` is the text of /proc/self/mounts."""
+    if mounts is None:
+        try:
+            mounts = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape")
+        except OSError:
+            return
+    kinds: dict[str, str] = {}
+    for line in mounts.splitlines():
+        _source, point, kind, *_ = line.split(" ")
+        kinds[point.replace("\\040", " ")] = kind
+    here = folder.resolve()
+    kind = next((kinds[str(above)] for above in (here, *here.parents) if str(above) in kinds), "")
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise WrongVersion(public=f"{folder} is on {kind}: SQLite needs a local disk; use one, or PostgreSQL")
+
+
 def _postgresql_engine(url: str, *, read_only: bool, size: int) -> Engine:
-    options = {"isolation_level": "REPEATABLE READ"} if read_only else {}
-    return create_engine(url, pool_size=size, max_overflow=4, pool_pre_ping=True, **options)
+    return create_engine(
+        url,
+        pool_size=size,
+        max_overflow=4,
+        pool_timeout=30,
+        pool_pre_ping=True,
+        # A writer sees what others committed while it waited for a row, as a SQLite writer behind the gate does.
+        isolation_level="REPEATABLE READ" if read_only else "READ COMMITTED",
+        connect_args={"options": POSTGRESQL_OPTIONS + (" -c default_transaction_read_only=on" if read_only else "")},
+    )
 
 
 class Gate:
@@ -117,60 +168,76 @@ class Gate:
 
 def translated(error: DBAPIError, folder: Path | None) -> MailError:
     """Our word for what the database said."""
-    code = getattr(error.orig, "sqlite_errorcode", None)
     detail = f"database: {error.orig}"
+    code = getattr(error.orig, "sqlite_errorcode", None)
     if code is None:
-        return StorageFault(detail) if error.connection_invalidated else MailError(detail)
-    primary = code & 0xFF
-    if primary in (sqlite.SQLITE_BUSY, sqlite.SQLITE_LOCKED):
-        return Busy(detail)
-    if primary == sqlite.SQLITE_FULL:
-        return StorageFull(detail)
-    if primary in (sqlite.SQLITE_IOERR, sqlite.SQLITE_CANTOPEN):
-        # A full disk can surface as an I/O error (security §3.5.5).
-        return StorageFull(detail) if folder and disk_is_full(folder) else StorageFault(detail)
-    if primary in (sqlite.SQLITE_CORRUPT, sqlite.SQLITE_NOTADB, sqlite.SQLITE_READONLY):
-        return StorageFault(detail)
-    return MailError(detail)
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if error.connection_invalidated and not state:
+            state = "08"
+        return (_STATES.get(state) or _STATES.get(state[:2]) or MailError)(detail)
+    match code & 0xFF:
+        case 5 | 6:  # SQLITE_BUSY, SQLITE_LOCKED
+            return Busy(detail)
+        case 13:  # SQLITE_FULL
+            return StorageFull(detail)
+        case 10 | 14:  # SQLITE_IOERR, SQLITE_CANTOPEN: how a full disk can surface too (security §3.5.5)
+            return StorageFull(detail) if folder and disk_is_full(folder) else StorageFault(detail)
+        case 8 | 11 | 26:  # SQLITE_READONLY, SQLITE_CORRUPT, SQLITE_NOTADB
+            return StorageFault(detail)
+        case _:
+            return MailError(detail)
 
 
 def disk_is_full(folder: Path) -> bool:
     try:
         room = os.statvfs(folder)
-    except OSError as error:
-        return error.errno == errno.ENOSPC
+    except OSError:
+        return False
     return room.f_bavail * room.f_frsize < 1 << 20 or (room.f_files > 0 and room.f_favail == 0)
 
 
 class Store:
     """The database of one process. `read()` and `write()` give a connection inside a transaction."""
 
-    def __init__(self, url: str, writer: Engine | None, reader: Engine, gate: Gate, folder: Path | None) -> None:
+    def __init__(
+        self, url: str, writer: Engine | None, reader: Engine, gate: Gate, folder: Path | None, checkpointer: bool
+    ) -> None:
         self.url = url
         self.sqlite = reader.dialect.name == "sqlite"
         self._writer = writer
         self._reader = reader
         self._gate = gate
         self._folder = folder
+        self._checkpointer = checkpointer
         self._pid = os.getpid()
 
     @classmethod
-    def open(cls, url: str, *, lock: Path | None, read_only: bool = False, size: int = 4) -> "Store":
-        """Open `sqlite:////path/core.db` or `postgresql+psycopg://…`. WrongVersion when the library is unsafe.
+    def open(
+        cls, url: str, *, lock: Path | None, read_only: bool = False, checkpointer: bool = False, size: int = 4
+    ) -> "Store":
+        """Open `sqlite:////path/core.db` or `postgresql+psycopg://…`; `size` readers at once.
 
-        The schema is not looked at: callers that start a program call `migrate.check` first.
+        WrongVersion when the library, the file system or the server's settings would not keep what we promise.
+        The schema is not looked at: callers that start a program call `mail.store.revision.check` first.
         """
         if url.startswith("sqlite:///"):
-            path = url.removeprefix("sqlite:///")
+            path = Path(url.removeprefix("sqlite:///"))
             if not read_only:
-                prepare_sqlite_file(Path(path))
-            writer = None if read_only else _sqlite_engine(path, read_only=False, size=2)
-            reader = _sqlite_engine(path, read_only=True, size=size)
-            return cls(url, writer, reader, Gate(None if read_only else lock), Path(path).parent)
+                prepare_sqlite_file(path)
+            check_file_system(path.parent)
+            writer = None if read_only else _sqlite_engine(str(path), read_only=False, size=2)
+            reader = _sqlite_engine(str(path), read_only=True, size=size)
+            return cls(url, writer, reader, Gate(None if read_only else lock), path.parent, checkpointer)
         writer = None if read_only else _postgresql_engine(url, read_only=False, size=2)
         reader = _postgresql_engine(url, read_only=True, size=size)
         # The gate is SQLite's need: PostgreSQL orders writers by row locks.
-        return cls(url, writer, reader, Gate(None), None)
+        store = cls(url, writer, reader, Gate(None), None, checkpointer)
+        try:
+            store.check_durability()
+        except MailError:
+            store.close()
+            raise
+        return store
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -202,20 +269,29 @@ class Store:
             yield
         except DBAPIError as error:
             raise translated(error, self._folder) from error
+        except PoolTimeout as error:
+            raise Busy(f"database: {error}") from error
 
     def checkpoint(self, mode: str = "PASSIVE") -> int:
-        """Move the WAL into the database; returns the frames still in it. The keeper alone calls this (SQLite)."""
-        if not self.sqlite or self._writer is None:
+        """Move the WAL into the database; returns the frames still in it. TRUNCATE, for idle times, also empties it.
+
+        Never waits for readers: what they still need stays for the next call.
+        """
+        self._guard()
+        if not self.sqlite:
             return 0
-        if mode not in ("PASSIVE", "TRUNCATE"):
-            raise Bug(f"checkpoint mode {mode}")
-        with self._translating():
+        if self._writer is None or not self._checkpointer or mode not in ("PASSIVE", "TRUNCATE"):
+            raise Bug(f"checkpoint {mode} by one who is not the checkpointer")
+        with self._translating(), self._gate.held() if mode == "TRUNCATE" else contextlib.nullcontext():
             connection = self._writer.raw_connection()
             try:
-                _busy, frames, moved = connection.cursor().execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+                cursor = connection.cursor()
+                cursor.execute("PRAGMA busy_timeout=0")
+                _blocked, frames, moved = cursor.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+                cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
             finally:
                 connection.close()
-        return int(frames) - int(moved)
+        return max(int(frames) - int(moved), 0)
 
     def wal_size(self) -> int:
         """Octets of the write-ahead log, 0 where there is none."""

@@ -13,7 +13,7 @@ from mail.store.schema import mailbox, mailbox_keyword, message, subscription, v
 def create_mailbox(
     state: AccountState, name: str, special_use: str = "", *, subscribed: bool = True
 ) -> MailboxCounters:
-    """Make a mailbox and the ones above it. MailboxExists, MailboxRefused (bad name, or the use is taken or unknown)."""
+    """Make a mailbox and those above it. MailboxExists; MailboxRefused for a bad name or a use taken or unknown."""
     wanted = checked(name.removesuffix(SEPARATOR))
     if state.mailbox_named(wanted) is not None:
         raise MailboxExists(wanted)
@@ -36,8 +36,7 @@ def _check_use(state: AccountState, use: str) -> None:
 
 def ensure_mailbox(state: AccountState, name: str) -> MailboxCounters:
     """The mailbox of that name, made when it is not there: mail is never lost for want of a folder."""
-    wanted = checked(name)
-    return state.mailbox_named(wanted) or create_mailbox(state, wanted)
+    return state.mailbox_named(normalized(name)) or create_mailbox(state, name)
 
 
 def _add(state: AccountState, name: str, special_use: str, *, subscribed: bool) -> MailboxCounters:
@@ -145,7 +144,8 @@ def _subscribe(state: AccountState, name: str) -> None:
 
 
 def unsubscribe(state: AccountState, name: str) -> None:
-    state.changes.tx.execute(
+    gone = state.changes.tx.execute(
         delete(subscription).where(subscription.c.account_id == state.id, subscription.c.name == normalized(name))
     )
-    state.changes.events.append(MailboxChanged(state.id, 0, state.modseq))
+    if gone.rowcount:
+        state.changes.events.append(MailboxChanged(state.id, 0, state.modseq))

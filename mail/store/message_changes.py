@@ -3,34 +3,26 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from mail.store.changes import AccountState, MailboxCounters
 from mail.store.flags import DELETED, SEEN
-from mail.store.rows import NewMessage, StoredFlags, StoreResult, join_keywords, uid_in, uids_value
+from mail.store.rows import NewMessage, StoredFlags, StoreResult, is_one_of, join_keywords, many, plain
 from mail.store.schema import message, vanished
 
-_WRITE_FLAGS = (
-    update(message)
-    .where(
-        message.c.account_id == bindparam("of_account"),
-        message.c.mailbox_id == bindparam("of_mailbox"),
-        message.c.uid == bindparam("of_uid"),
-    )
-    .values(flags=bindparam("new_flags"), keywords=bindparam("new_keywords"), modseq=bindparam("new_modseq"))
-)
+
+def _among(tx: Connection, account_id: int, mailbox_id: int) -> tuple[ColumnElement[bool], ...]:
+    """The messages of a mailbox that the parameter `uids` names."""
+    in_mailbox = (message.c.account_id == account_id, message.c.mailbox_id == mailbox_id)
+    return *in_mailbox, is_one_of(tx, message.c.uid, "uids")
 
 
 def _selected(state: AccountState, mailbox_id: int, uids: Sequence[int], *columns: Any) -> list[Any]:
-    """Those of `uids` that are there, ascending."""
+    """Those of `uids` that are there, ascending, as plain tuples."""
     tx = state.changes.tx
     state.changes.flush()
-    wanted = (
-        select(*columns)
-        .where(message.c.account_id == state.id, message.c.mailbox_id == mailbox_id, uid_in(tx, message.c.uid))
-        .order_by(message.c.uid)
-    )
-    return list(tx.execute(wanted, {"uids": uids_value(tx, uids)}))
+    wanted = select(*columns).where(*_among(tx, state.id, mailbox_id)).order_by(message.c.uid)
+    return plain(tx.execute(wanted, {"uids": many(tx, uids)})).fetchall()
 
 
 def store_flags(
@@ -45,7 +37,7 @@ def store_flags(
     replace: tuple[int, frozenset[str]] | None = None,
     unchanged_since: int | None = None,
 ) -> StoreResult:
-    """STORE. A message whose flags stay the same keeps its modseq; one changed since `unchanged_since` is left alone."""
+    """STORE. Messages whose flags stay as they are keep their modseq; those changed since `unchanged_since` stay."""
     counters = state.mailbox(mailbox_id)
     found = _selected(state, mailbox_id, uids, message.c.uid, message.c.modseq, message.c.flags, message.c.keywords)
     changed: list[StoredFlags] = []
@@ -72,21 +64,22 @@ def store_flags(
     if not changed:
         return StoreResult([], modified)
     modseq = state.touch(counters)
-    changed = [row._replace(modseq=modseq) for row in changed]
-    rows = [
-        {
-            "of_account": state.id,
-            "of_mailbox": mailbox_id,
-            "of_uid": row.uid,
-            "new_flags": row.flags,
-            "new_keywords": row.keywords,
-            "new_modseq": modseq,
-        }
-        for row in changed
-    ]
-    state.changes.tx.execute(_WRITE_FLAGS, rows)
+    changed = [StoredFlags(uid, modseq, flags, keywords) for uid, _, flags, keywords in changed]
+    _write_flags(state, mailbox_id, changed, modseq)
     state.flags_changed(counters, [row.uid for row in changed])
     return StoreResult(changed, modified)
+
+
+def _write_flags(state: AccountState, mailbox_id: int, changed: list[StoredFlags], modseq: int) -> None:
+    """One statement for all messages that come to have the same flags: mostly that is one."""
+    tx = state.changes.tx
+    alike: dict[tuple[int, str], list[int]] = {}
+    for uid, _, flags, keywords in changed:
+        alike.setdefault((flags, keywords), []).append(uid)
+    for (flags, keywords), uids in alike.items():
+        written = update(message).where(*_among(tx, state.id, mailbox_id))
+        values = {"flags": flags, "keywords": keywords, "modseq": modseq}
+        tx.execute(written.values(**values), {"uids": many(tx, uids)})
 
 
 def expunge(state: AccountState, mailbox_id: int, uids: Sequence[int]) -> list[int]:
@@ -104,8 +97,7 @@ def _remove(state: AccountState, counters: MailboxCounters, found: list[tuple[in
     tx = state.changes.tx
     modseq = state.touch(counters)
     gone = [uid for uid, _, _ in found]
-    condition = [message.c.account_id == state.id, message.c.mailbox_id == counters.id, uid_in(tx, message.c.uid)]
-    tx.execute(delete(message).where(*condition), {"uids": uids_value(tx, gone)})
+    tx.execute(delete(message).where(*_among(tx, state.id, counters.id)), {"uids": many(tx, gone)})
     rows = [{"account_id": state.id, "mailbox_id": counters.id, "modseq": modseq, "uid": uid} for uid in gone]
     tx.execute(insert(vanished), rows)
     for _, flags, size in found:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
-from mail.store.rows import uid_in, uids_value
-from mail.store.schema import account, blob, message, vanished
+from mail.errors import Bug
+from mail.store.rows import is_one_of, many, plain, storable
+from mail.store.schema import account, blob, blob_content, message, vanished
 
 
 class IndexRow(NamedTuple):
@@ -29,93 +30,89 @@ class Content(NamedTuple):
     folder: str
     blob_size: int
     structure: bytes
+    # The blob itself where it is small; None: open `folder`/`blob_id` with `mail.store.blobs`.
+    octets: bytes | None
 
 
 _INDEX = (
-    "SELECT uid, modseq, flags, keywords, received_at, saved_at, size, blob_id FROM message"
-    " WHERE account_id = {a} AND mailbox_id = {m}"
+    select(
+        message.c.uid,
+        message.c.modseq,
+        message.c.flags,
+        message.c.keywords,
+        message.c.received_at,
+        message.c.saved_at,
+        message.c.size,
+        message.c.blob_id,
+    )
+    .where(message.c.account_id == bindparam("account_id"), message.c.mailbox_id == bindparam("mailbox_id"))
+    .order_by(message.c.uid)
 )
+_INDEX_SINCE = _INDEX.where(message.c.modseq > bindparam("since_modseq"))
 TEXT_COLUMNS = ("subject", "sender", "recipients", "cc", "bcc")
-
-
-def _mark(connection: Connection, *values: object) -> tuple[list[str], tuple[object, ...]]:
-    """Positional parameter marks in the driver's spelling, for the two hottest reads."""
-    return (["?"] if connection.dialect.name == "sqlite" else ["%s"]) * len(values), values
 
 
 def index(connection: Connection, account_id: int, mailbox_id: int, since_modseq: int = 0) -> list[Any]:
     """Rows in `IndexRow` order as plain tuples, by UID; with `since_modseq`, those changed after it."""
-    marks, values = _mark(connection, account_id, mailbox_id)
-    statement = _INDEX.format(a=marks[0], m=marks[1])
-    if since_modseq:
-        more, extra = _mark(connection, since_modseq)
-        statement += f" AND modseq > {more[0]}"
-        values += extra
-    cursor = connection.exec_driver_sql(statement + " ORDER BY uid", values).cursor
-    assert cursor is not None
-    return list(cursor.fetchall())
+    wanted = _INDEX_SINCE if since_modseq else _INDEX
+    values = {"account_id": account_id, "mailbox_id": mailbox_id, "since_modseq": since_modseq}
+    return list(plain(connection.execute(wanted, values)).fetchall())
 
 
-def _of(connection: Connection, account_id: int, mailbox_id: int, uids: Sequence[int] | None) -> tuple[list[Any], Any]:
-    conditions = [message.c.account_id == account_id, message.c.mailbox_id == mailbox_id]
+def _of_mailbox(
+    connection: Connection, account_id: int, mailbox_id: int, uids: Sequence[int] | None, *columns: Any
+) -> Any:
+    """`columns` of each message and its blob, by UID; of all messages when `uids` is None."""
+    wanted = (
+        select(message.c.uid, *columns)
+        .join_from(message, blob, message.c.blob_id == blob.c.id)
+        .where(message.c.account_id == account_id, message.c.mailbox_id == mailbox_id)
+        .order_by(message.c.uid)
+    )
+    if blob_content.c.octets in columns:
+        wanted = wanted.outerjoin(blob_content, blob_content.c.blob_id == blob.c.id)
     if uids is None:
-        return conditions, {}
-    conditions.append(uid_in(connection, message.c.uid))
-    return conditions, {"uids": uids_value(connection, uids)}
+        return plain(connection.execute(wanted))
+    among = is_one_of(connection, message.c.uid, "uids")
+    return plain(connection.execute(wanted.where(among), {"uids": many(connection, uids)}))
 
 
 def summaries(
     connection: Connection, account_id: int, mailbox_id: int, uids: Sequence[int] | None
 ) -> Iterator[tuple[int, bytes, bytes]]:
     """(uid, ENVELOPE text, BODYSTRUCTURE text) by UID; all messages when `uids` is None."""
-    conditions, values = _of(connection, account_id, mailbox_id, uids)
-    wanted = (
-        select(message.c.uid, blob.c.envelope, blob.c.bodystructure)
-        .join_from(message, blob, message.c.blob_id == blob.c.id)
-        .where(*conditions)
-        .order_by(message.c.uid)
-    )
-    yield from map(tuple, connection.execute(wanted, values))
+    yield from _of_mailbox(connection, account_id, mailbox_id, uids, blob.c.envelope, blob.c.bodystructure)
 
 
 def contents(connection: Connection, account_id: int, mailbox_id: int, uids: Sequence[int]) -> Iterator[Content]:
     """Where the octets of each message are, by UID."""
-    conditions, values = _of(connection, account_id, mailbox_id, uids)
-    wanted = (
-        select(message.c.uid, message.c.prefix, blob.c.id, blob.c.folder, blob.c.size, blob.c.structure)
-        .join_from(message, blob, message.c.blob_id == blob.c.id)
-        .where(*conditions)
-        .order_by(message.c.uid)
-    )
-    yield from map(Content._make, connection.execute(wanted, values))
+    columns = (message.c.prefix, blob.c.id, blob.c.folder, blob.c.size, blob.c.structure, blob_content.c.octets)
+    yield from map(Content._make, _of_mailbox(connection, account_id, mailbox_id, uids, *columns))
 
 
 def search_texts(connection: Connection, account_id: int, mailbox_id: int, text_column: str, needle: str) -> set[int]:
     """UIDs whose stored text (one of TEXT_COLUMNS, case-folded) contains `needle`, folded by the caller."""
     if text_column not in TEXT_COLUMNS:
-        raise ValueError(text_column)
-    position = func.instr if connection.dialect.name == "sqlite" else func.strpos
+        raise Bug(f"no stored text {text_column}")
+    if storable(needle) != needle:
+        return set()
+    # Not LIKE: that folds case again, has wildcards, and a limit on the length of its pattern.
+    place = func.instr if connection.dialect.name == "sqlite" else func.strpos
     wanted = (
         select(message.c.uid)
         .join_from(message, blob, message.c.blob_id == blob.c.id)
         .where(
             message.c.account_id == account_id,
             message.c.mailbox_id == mailbox_id,
-            position(blob.c[text_column], needle) > 0,
+            place(blob.c[text_column], needle) > 0,
         )
     )
-    return set(connection.execute(wanted).scalars())
+    return {uid for (uid,) in plain(connection.execute(wanted))}
 
 
-def sent_dates(connection: Connection, account_id: int, mailbox_id: int) -> list[Row[tuple[int, int | None]]]:
+def sent_dates(connection: Connection, account_id: int, mailbox_id: int) -> list[tuple[int, int | None]]:
     """(uid, the Date field in milliseconds or None)."""
-    wanted = (
-        select(message.c.uid, blob.c.sent_at)
-        .join_from(message, blob, message.c.blob_id == blob.c.id)
-        .where(message.c.account_id == account_id, message.c.mailbox_id == mailbox_id)
-        .order_by(message.c.uid)
-    )
-    return list(connection.execute(wanted))
+    return list(_of_mailbox(connection, account_id, mailbox_id, None, blob.c.sent_at))
 
 
 def vanished_uids(connection: Connection, account_id: int, mailbox_id: int, since_modseq: int) -> list[int]:
@@ -129,10 +126,10 @@ def vanished_uids(connection: Connection, account_id: int, mailbox_id: int, sinc
         )
         .order_by(vanished.c.uid)
     )
-    return list(connection.execute(wanted).scalars())
+    return [uid for (uid,) in plain(connection.execute(wanted))]
 
 
 def modseqs(connection: Connection, account_ids: Sequence[int]) -> dict[int, int]:
     """The highest modseq of each account: what a listener polls when the bus is down."""
-    wanted = select(account.c.id, account.c.modseq).where(account.c.id.in_(account_ids))
-    return dict(connection.execute(wanted).tuples().all())
+    wanted = select(account.c.id, account.c.modseq).where(is_one_of(connection, account.c.id, "ids"))
+    return dict(plain(connection.execute(wanted, {"ids": many(connection, account_ids)})).fetchall())

@@ -1,19 +1,19 @@
-"""Bringing the schema to this release, and refusing to work on any other.
+"""Bringing the schema to this release.
 
 Migrations run in one transaction from one place (`mailctl migrate`, `./serve`, the release role), never when a program
-starts: a program only checks.
+starts: a program only checks (`mail.store.revision`).
 """
 
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
 
-from mail.errors import WrongVersion
 from mail.store.engine import APPLICATION_ID, Store
+from mail.store.revision import NEWEST, check, newer, revision_of
+
+__all__ = ["check", "newest_script", "upgrade"]
 
 
 def _config() -> Config:
@@ -23,46 +23,22 @@ def _config() -> Config:
     return config
 
 
-def newest() -> str:
-    """The revision this release works with."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
-
-
-def revision_of(connection: Connection) -> str | None:
-    """The revision of a database; None for an empty one."""
-    return MigrationContext.configure(connection).get_current_revision()
+def newest_script() -> str | None:
+    """The newest migration there is a file of; a test holds NEWEST to it."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def upgrade(store: Store) -> None:
     """Make or upgrade the schema. WrongVersion, and nothing touched, when the database is newer than this release."""
     with store.write() as connection:
         have = revision_of(connection)
-        if have is not None and have > newest():
-            raise WrongVersion(public=_newer(have))
-        if have == newest():
+        if have is not None and have > NEWEST:
+            raise newer(have)
+        if have == NEWEST:
             return
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         if store.sqlite:
             connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
-            connection.exec_driver_sql(f"PRAGMA user_version={int(newest())}")
-
-
-def check(store: Store) -> None:
-    """WrongVersion unless the schema is exactly this release's. Every program calls it before it serves."""
-    with store.read() as connection:
-        have = revision_of(connection)
-    if have is None:
-        raise WrongVersion(public="the database is empty: run `mailctl migrate` first")
-    if have > newest():
-        raise WrongVersion(public=_newer(have))
-    if have < newest():
-        words = f"the database schema is {have}, this release needs {newest()}: run `mailctl migrate`"
-        raise WrongVersion(public=words)
-
-
-def _newer(have: str) -> str:
-    return f"the database schema is {have}, newer than this release's {newest()}: install the newer release"
+            connection.exec_driver_sql(f"PRAGMA user_version={int(NEWEST)}")

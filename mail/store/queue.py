@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, bindparam, func, insert, select, upda
 from mail.queue.outcome import DEFERRED, DELIVERED, FAILED, RELEASED, Outcome
 from mail.queue.states import OPEN, State, moved
 from mail.store import traces
-from mail.store.schema import attempt, blob, dsn_sent, queue_message, queue_recipient
+from mail.store.schema import attempt, blob, blob_content, dsn_sent, queue_message, queue_recipient
 from mail.store.traces import trace_values
 
 TEXT_MAX = 2000
@@ -70,6 +70,7 @@ class Claimed:
     blob_id: str
     folder: str
     blob_size: int
+    octets: bytes | None
     prefix: bytes
     size: int
     message_id: str
@@ -179,6 +180,7 @@ _CLAIMED = (
     blob.c.id,
     blob.c.folder,
     blob.c.size,
+    blob_content.c.octets,
     queue_message.c.prefix,
     queue_message.c.size,
     queue_message.c.message_id,
@@ -199,6 +201,7 @@ def _claimed(connection: Connection, attempts: dict[int, int]) -> list[Claimed]:
         select(*_CLAIMED)
         .join_from(queue_recipient, queue_message, queue_recipient.c.queue_message_id == queue_message.c.id)
         .join(blob, queue_message.c.blob_id == blob.c.id)
+        .outerjoin(blob_content, blob_content.c.blob_id == blob.c.id)
         .where(queue_recipient.c.id.in_(attempts))
         .order_by(queue_recipient.c.id)
     )

@@ -1,13 +1,12 @@
 """The rows others see, as plain values; and the two phrases SQLite and PostgreSQL spell differently."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Integer, bindparam, column, func, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, CursorResult, bindparam, column, func, select
 from sqlalchemy import any_ as sql_any
-from sqlalchemy.dialects.postgresql import ARRAY, BIGINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +53,31 @@ class StoreResult:
     modified: list[int]
 
 
-def uid_in(connection: Connection, uid: ColumnElement[int]) -> ColumnElement[bool]:
-    """`uid` is one of the parameter `uids`, which `uids_value` makes: one parameter however many there are."""
+def is_one_of(connection: Connection, of: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """`of` is one of the parameter `name`, which `many` makes: one parameter however many values there are."""
     if connection.dialect.name == "sqlite":
-        each = func.json_each(bindparam("uids")).table_valued(column("value", Integer))
-        return uid.in_(select(each.c.value))
-    return uid == sql_any(bindparam("uids", type_=ARRAY(BIGINT)))
+        each = func.json_each(bindparam(name)).table_valued(column("value"))
+        return of.in_(select(each.c.value))
+    return of == sql_any(bindparam(name, type_=ARRAY(of.type)))
 
 
-def uids_value(connection: Connection, uids: Sequence[int]) -> object:
-    return orjson.dumps(list(uids)).decode() if connection.dialect.name == "sqlite" else list(uids)
+def many(connection: Connection, values: Iterable[int] | Iterable[str]) -> object:
+    return orjson.dumps(list(values)).decode() if connection.dialect.name == "sqlite" else list(values)
 
 
-def join_keywords(keywords: frozenset[str] | set[str] | tuple[str, ...]) -> str:
+def plain(result: CursorResult[Any]) -> Any:
+    """The driver's own cursor: ten thousand `Row` objects cost more than the query that finds them."""
+    return result.cursor
+
+
+def storable(text: str) -> str:
+    """Text both engines take: PostgreSQL has no NUL, and neither has a lone surrogate. Such come from hostile mail."""
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    if not text.isascii():
+        text = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return text
+
+
+def join_keywords(keywords: Iterable[str]) -> str:
     return " ".join(sorted({keyword.lower() for keyword in keywords}))
