@@ -6,13 +6,17 @@
 1. Sockets are bound here, by whoever may bind low ports, and handed down as MAILSTEAD_SOCKETS=name=descriptor,….
 2. With a count, siblings are forked after the program's modules were imported, so that they share that memory; they
    share the listening sockets too, so the death of one refuses nobody. A sibling that dies is started again.
-3. After this nothing can be gained back: no_new_privs, no core dumps, and the program ends when its parent does.
+3. After this nothing can be gained back: no_new_privs, no core dumps, and the program ends when its parent does
+   (security §4.3).
+4. A program is a module with `main() -> None` (of a package: its `__main__`), which runs until TERM and then drains.
+   With --exec it is a command from outside this project.
 """
 
 import argparse
 import ctypes
 import gc
 import importlib
+import importlib.util
 import os
 import pwd
 import resource
@@ -22,12 +26,16 @@ import sys
 import time
 from collections.abc import Callable
 
+from mail import log as logs
+
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 BACKLOG = 512
 FILES_WANTED = 65_536
 RESTART_WAIT_MAX = 10.0
+LIVED_LONG = 5.0
+STOPPERS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 def bind(where: str) -> socket.socket:
@@ -44,6 +52,8 @@ def bind(where: str) -> socket.socket:
         # With proto 0 asyncio would not set TCP_NODELAY, at 40 ms a connection.
         made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # A new launcher may bind while the last one's siblings drain.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind((host.strip("[]"), int(port)))
@@ -59,6 +69,8 @@ def drop_to(user: str) -> None:
         os.initgroups(user, entry.pw_gid)
         os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
         os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
+        # Nobody else of that uid may read our memory (security IN-5). The local bundle's owner may: it counts memory.
+        _prctl(PR_SET_DUMPABLE, 0)
         os.environ.update(HOME=entry.pw_dir, USER=user, LOGNAME=user)
 
 
@@ -96,7 +108,7 @@ class Siblings:
         self._stopping = False
 
     def serve(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOPPERS:
             signal.signal(number, self._stop)
         for _ in range(self._count):
             self._start()
@@ -110,23 +122,30 @@ class Siblings:
             if started is None or self._stopping:
                 continue
             # One that lived long died by accident; one that dies at once would spin.
-            wait = 0.0 if time.monotonic() - started > 5.0 else min(wait + 0.5, RESTART_WAIT_MAX)
+            wait = 0.0 if time.monotonic() - started > LIVED_LONG else min(wait + 0.5, RESTART_WAIT_MAX)
             time.sleep(wait)
             if not self._stopping:
                 self._start()
 
     def _start(self) -> None:
+        # Blocked meanwhile: a TERM between fork and our own handlers would be lost, or run the parent's in the child.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPERS)
         pid = os.fork()
         if pid:
             self._pids[pid] = time.monotonic()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPERS)
             return
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         status = 1
         try:
+            for number in STOPPERS:
+                signal.signal(number, signal.SIG_DFL)
             end_with_parent()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPERS)
             self._run()
             status = 0
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            raise
         finally:
             os._exit(status)
 
@@ -147,27 +166,49 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def listen(entries: list[str]) -> tuple[list[socket.socket], str]:
+    """The bound sockets of `name=where` entries, and how MAILSTEAD_SOCKETS tells them."""
+    held: list[socket.socket] = []
+    told: list[str] = []
+    for entry in entries:
+        name, _, where = entry.partition("=")
+        try:
+            held.append(bind(where))
+        except OSError as error:
+            raise SystemExit(f"cannot listen on {where} ({name}): {error.strerror}") from error
+        told.append(f"{name}={held[-1].fileno()}")
+    return held, ",".join(told)
+
+
+def program(name: str) -> Callable[[], None]:
+    """`main` of a module, or of a package's `__main__`."""
+    found = importlib.util.find_spec(name)
+    packaged = found is not None and found.submodule_search_locations is not None
+    run: Callable[[], None] = importlib.import_module(f"{name}.__main__" if packaged else name).main
+    return run
+
+
 def main() -> None:
     given = arguments()
-    handed: list[str] = []
-    held: list[socket.socket] = []
-    for entry in given.listen:
-        name, _, where = entry.partition("=")
-        held.append(bind(where))
-        handed.append(f"{name}={held[-1].fileno()}")
-    os.environ["MAILSTEAD_SOCKETS"] = ",".join(handed)
+    # Held until the end: while the parent has them, the death of a sibling refuses nobody.
+    held, os.environ["MAILSTEAD_SOCKETS"] = listen(given.listen)
     drop_to(given.user)
     harden()
     if given.exec:
         os.execvp(given.command[0], given.command)
-    module = importlib.import_module(given.command[0])
+    logs.capture(logs.for_program(given.name))
+    # Modules live for ever: collecting while they come would find nothing and leave holes that siblings write into.
+    gc.disable()
+    run = program(given.command[0])
+    gc.freeze()
+    gc.enable()
     sys.argv = given.command
     if given.count == 1:
-        module.main()
-        return
-    gc.collect()
-    gc.freeze()
-    Siblings(module.main, given.count).serve()
+        run()
+    else:
+        Siblings(run, given.count).serve()
+    for sock in held:
+        sock.close()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,18 @@
 """One JSON line an event, on standard error: a static word and keyword facts.
 
+What libraries log, and what nobody caught, becomes such lines too once a process called `capture`.
+
 1. The event is a static word (`message-accepted`); what varies is in the facts, which are never formatted into it.
 2. A line is one write of one line: JSON escapes control characters, so no remote octet can begin another line.
-3. Secrets are not facts: passwords, tokens, cookies, AUTH arguments and message content never come here (security IN-5).
+3. Secrets are not facts: passwords, tokens, cookies, AUTH arguments and message content never come here
+   (security IN-5).
 """
 
+import logging
 import os
 import secrets
+import sys
+import threading
 import time
 import traceback
 from typing import Any
@@ -89,3 +95,42 @@ def _with(exc: BaseException | None, facts: dict[str, Any]) -> dict[str, Any]:
 
 def for_program(program: str, level: str = "info") -> Log:
     return Log({"program": program, "pid": os.getpid()}, level=level)
+
+
+class _LibraryLines(logging.Handler):
+    """Python's own logging, as events of ours."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        exc = record.exc_info[1] if record.exc_info else None
+        facts = {"logger": record.name, "message": record.getMessage()}
+        if record.levelno >= logging.ERROR:
+            self._log.error("library", exc=exc, **facts)
+        else:
+            self._log.warning("library", **facts)
+
+
+def capture(log: Log) -> None:
+    """From now on, uncaught exceptions and the libraries' warnings are JSON lines of this process too."""
+
+    def died(kind: type[BaseException], error: BaseException, trace: object) -> None:
+        if issubclass(kind, SystemExit | KeyboardInterrupt):
+            return
+        _now(log).critical("died", exc=error)
+
+    def thread_died(arguments: threading.ExceptHookArgs) -> None:
+        if arguments.exc_value is not None and not isinstance(arguments.exc_value, SystemExit):
+            name = arguments.thread.name if arguments.thread else ""
+            _now(log).error("thread-died", exc=arguments.exc_value, thread=name)
+
+    sys.excepthook = died
+    threading.excepthook = thread_died
+    logging.getLogger().addHandler(_LibraryLines(log))
+
+
+def _now(log: Log) -> Log:
+    """The pid after a fork is another one."""
+    return log.bound(pid=os.getpid())

@@ -103,7 +103,7 @@ def launch(places: Places) -> None:
 
 def wait_until_ready(places: Places, bound: dict[str, list[str]]) -> None:
     """Each service answers, not a time has passed."""
-    waiting = [(name, where) for name, addresses in bound.items() for where in addresses]
+    waiting = [(name, where) for name in processes.ANSWERING for where in bound[name]]
     inner = [places.run / "keeper.sock", places.run / "auth.sock", places.run / "redis.sock"]
     until = time.monotonic() + READY_SECONDS
     while waiting or inner:

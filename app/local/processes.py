@@ -65,10 +65,12 @@ def wait_gone(pid: int, seconds: float) -> bool:
 
 # What each service says first; IMAP and SMTP greet, the web is asked.
 GREETINGS = {"smtp": b"220 ", "submission": b"220 ", "imap": b"* OK"}
+# The TLS ports belong to programs that greet elsewhere.
+ANSWERING = (*GREETINGS, "web")
 
 
 def answers(name: str, where: str) -> bool:
-    """Does the service speak its protocol. The TLS ports of a program that greets elsewhere are taken as open."""
+    """Does the service speak its protocol; with another name: does anything listen there."""
     host, _, port = where.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=2) as client:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mail.errors import Invalid
+from mail.log import LEVELS
 
 
 def setting(default: Any = MISSING, *, help: str) -> Any:
@@ -42,10 +43,10 @@ class Settings:
     connections_per_minute: int = setting(
         300, help="New connections of one address a minute; its networks 3 and 9 times."
     )
-    tls_mx_cert: str = setting("", help="Certificate chain (PEM) of port 25; empty: no STARTTLS there.")
-    tls_mx_key: str = setting("", help="Its key.")
-    tls_client_cert: str = setting("", help="Certificate chain (PEM) of submission and IMAP.")
-    tls_client_key: str = setting("", help="Its key.")
+    tls_mx_cert: Path | None = setting(None, help="Certificate chain (PEM) of port 25; empty: no STARTTLS there.")
+    tls_mx_key: Path | None = setting(None, help="Its key.")
+    tls_client_cert: Path | None = setting(None, help="Certificate chain (PEM) of submission and IMAP.")
+    tls_client_key: Path | None = setting(None, help="Its key.")
     plaintext_login: bool = setting(
         False, help="Allow AUTH and LOGIN without TLS from loopback. For measurements only."
     )
@@ -116,13 +117,13 @@ class Settings:
         return self.run_dir / "workers"
 
 
-KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool, "Path": Path}
-
-
 def _typed(one: "Field[Any]", value: Any) -> Any:
-    kind = one.type if isinstance(one.type, type) else KINDS[str(one.type)]
-    if kind is Path and isinstance(value, str):
-        return Path(value)
+    kind = one.type
+    if kind in (Path, Path | None):
+        if not isinstance(value, str):
+            raise Invalid(public=f"setting {one.name}: {value!r} should be a path in quotes")
+        return Path(value) if value or kind is Path else None
+    assert isinstance(kind, type)
     if type(value) is not kind:
         raise Invalid(public=f"setting {one.name}: {value!r} should be {kind.__name__}")
     return value
@@ -141,7 +142,28 @@ def load(text: str) -> Settings:
     missing = [name for name, one in known.items() if one.default is MISSING and name not in given]
     if missing:
         raise Invalid(public=f"missing setting: {', '.join(missing)}")
-    return Settings(**{name: _typed(known[name], value) for name, value in given.items()})
+    settings = Settings(**{name: _typed(known[name], value) for name, value in given.items()})
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    """What types do not say. Invalid names the setting and what would do."""
+    if not settings.hostname:
+        raise Invalid(public="setting hostname: must not be empty")
+    if settings.log_level not in LEVELS:
+        raise Invalid(public=f"setting log_level: {settings.log_level!r} should be one of {', '.join(LEVELS)}")
+    for one in fields(Settings):
+        value = getattr(settings, one.name)
+        if isinstance(value, int) and value < 0:
+            raise Invalid(public=f"setting {one.name}: {value} should not be negative")
+    for certificate in ("tls_mx", "tls_client"):
+        if (getattr(settings, f"{certificate}_cert") is None) != (getattr(settings, f"{certificate}_key") is None):
+            raise Invalid(public=f"settings {certificate}_cert and {certificate}_key: set both or neither")
+    for name in ("resolver", "smarthost", "loopback"):
+        where = getattr(settings, name)
+        if where and not where.rpartition(":")[2].isdecimal():
+            raise Invalid(public=f"setting {name}: {where!r} should be host:port")
 
 
 def load_file(path: Path) -> Settings:
@@ -182,4 +204,6 @@ def page() -> str:
 
 
 def _shown(default: Any) -> str:
-    return {True: "true", False: "false"}[default] if isinstance(default, bool) else str(default) or '""'
+    if isinstance(default, bool):
+        return "true" if default else "false"
+    return '""' if default in ("", None) else str(default)
