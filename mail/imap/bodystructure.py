@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 
 from mail.imap.text import nstring, string
 from mail.message.addresses import GROUP_END, GROUP_START, Mailbox, parse_addresses
+from mail.message.fields import Octets
 from mail.message.parameters import parse_valued
 from mail.message.scan import Part, Scanned
 
+# A mapped message is looked at in pieces of this size.
+CHUNK = 1 << 20
 _ADDRESSED = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")
 
 
@@ -50,7 +53,7 @@ def _address(one: Mailbox) -> bytes:
     return b"(%s %s %s %s)" % (name, route, string(one.localpart), string(one.domain))
 
 
-def bodystructure(octets: bytes, scanned: Scanned) -> bytes:
+def bodystructure(octets: Octets, scanned: Scanned) -> bytes:
     """The BODYSTRUCTURE with its extension data. Iterative: children are rendered before their parent."""
     done: dict[int, bytes] = {}
     order = list(scanned.parts())
@@ -115,8 +118,10 @@ def _parameters(parameters: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"(%s)" % b" ".join(words) if words else b"NIL"
 
 
-def _lines(octets: bytes, part: Part) -> int:
-    return octets.count(b"\n", part.body, part.end)
+def _lines(octets: Octets, part: Part) -> int:
+    if isinstance(octets, bytes):
+        return octets.count(b"\n", part.body, part.end)
+    return sum(octets[at : min(at + CHUNK, part.end)].count(b"\n") for at in range(part.body, part.end, CHUNK))
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from mail.errors import Invalid
 from mail.imap.bodystructure import bodystructure, envelope
 from mail.message.addresses import parse_addresses
 from mail.message.dates import parse_date
+from mail.message.fields import Octets
 from mail.message.scan import TRUNCATED, UNKNOWN, Part, Scanned, scan
 from mail.message.text import decode
 from mail.message.words import decode_words
@@ -84,7 +85,7 @@ class Summary:
             raise Invalid(f"summary: {error!r}") from error
 
 
-def summarize(octets: bytes) -> Summary:
+def summarize(octets: Octets) -> Summary:
     """One bounded pass over a message with CRLF line ends. Never raises, whatever the octets."""
     scanned = scan(octets)
     defects = scanned.defects

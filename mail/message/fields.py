@@ -5,8 +5,12 @@ line. A field is cut at its first colon; a line without one ends up in `defects`
 Limits are security MC-1's. RFC 5322 §2.2.
 """
 
+import mmap
 import re
 from dataclasses import dataclass
+
+# A message in memory, or mapped from its file: found in and cut, nothing else.
+Octets = bytes | mmap.mmap
 
 HEADER_MAX = 256 << 10
 FIELD_MAX = 64 << 10
@@ -50,15 +54,15 @@ def unfolded(value: bytes) -> bytes:
     return value.replace(b"\r\n", b"").strip(b" \t") if b"\r\n" in value else value.strip(b" \t")
 
 
-def header_end(octets: bytes, start: int, end: int) -> tuple[int, int]:
+def header_end(octets: Octets, start: int, end: int) -> tuple[int, int]:
     """(end of the header's last line, start of the body) within [start, end)."""
-    if octets.startswith(b"\r\n", start, end):
+    if end - start >= 2 and octets[start : start + 2] == b"\r\n":
         return start, start + 2
     at = octets.find(b"\r\n\r\n", start, end)
     return (at + 2, at + 4) if at >= 0 else (end, end)
 
 
-def parse_header(octets: bytes, start: int = 0, end: int | None = None) -> Header:
+def parse_header(octets: Octets, start: int = 0, end: int | None = None) -> Header:
     """The header that begins at `start`. Never raises; what is over a limit is left out and named in `defects`."""
     stop = len(octets) if end is None else end
     last, body = header_end(octets, start, stop)

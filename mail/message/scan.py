@@ -9,7 +9,7 @@ message is flagged `structure-truncated`; its octets are untouched. RFC 2045, RF
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mail.message.fields import Field, Header, parse_header
+from mail.message.fields import Field, Header, Octets, parse_header
 from mail.message.parameters import Valued, parse_valued
 
 DEPTH_MAX = 20
@@ -83,7 +83,7 @@ class _Budget:
             self.defects.append(TRUNCATED)
 
 
-def scan(octets: bytes) -> Scanned:
+def scan(octets: Octets) -> Scanned:
     """The structure of a message. Never raises, whatever the octets."""
     budget = _Budget()
     root = _part(octets, 0, len(octets), PLAIN, 0, 0, budget)
@@ -101,7 +101,7 @@ def scan(octets: bytes) -> Scanned:
 
 
 def _part(
-    octets: bytes, start: int, end: int, default: Valued, depth: int, message_depth: int, budget: _Budget
+    octets: Octets, start: int, end: int, default: Valued, depth: int, message_depth: int, budget: _Budget
 ) -> Part:
     header: Header = parse_header(octets, start, end)
     budget.defects.extend(header.defects)
@@ -121,7 +121,7 @@ def _leaf(part: Part, budget: _Budget, kind: Valued = UNKNOWN) -> None:
     budget.truncate()
 
 
-def _open_message(octets: bytes, part: Part, budget: _Budget) -> None:
+def _open_message(octets: Octets, part: Part, budget: _Budget) -> None:
     if part.encoding not in _IDENTITY:
         # RFC 2046 §5.2.1 forbids it; what is inside cannot be addressed in offsets.
         _leaf_encoded_message(part)
@@ -137,7 +137,7 @@ def _leaf_encoded_message(part: Part) -> None:
     part.content_type = UNKNOWN
 
 
-def _split(octets: bytes, part: Part, budget: _Budget) -> None:
+def _split(octets: Octets, part: Part, budget: _Budget) -> None:
     boundary = part.content_type.get(b"boundary")
     if not boundary or len(boundary) > BOUNDARY_MAX:
         # Without a usable boundary there are no parts: the whole is text, as a reader would see it.
@@ -159,17 +159,19 @@ def _split(octets: bytes, part: Part, budget: _Budget) -> None:
         budget.defects.append("multipart-without-parts")
 
 
-def _spans(octets: bytes, start: int, end: int, boundary: bytes, budget: _Budget) -> tuple[list[tuple[int, int]], bool]:
+def _spans(
+    octets: Octets, start: int, end: int, boundary: bytes, budget: _Budget
+) -> tuple[list[tuple[int, int]], bool]:
     """Where the parts between the delimiters lie; false when there are more than the budget has left."""
     delimiter = b"--" + boundary
     # RFC 2046 §5.1.1: the CRLF before a delimiter belongs to it.
     wanted = b"\r\n" + delimiter
     found: list[tuple[int, int]] = []
     opened = -1
-    at = start if octets.startswith(delimiter, start, end) else _next(octets, wanted, start, end)
+    at = start if octets[start : start + len(delimiter)] == delimiter else _next(octets, wanted, start, end)
     while at >= 0:
         after = at + len(delimiter)
-        closing = octets.startswith(b"--", after, end)
+        closing = octets[after : min(after + 2, end)] == b"--"
         line_end = octets.find(b"\r\n", after, end)
         rest = octets[after + (2 if closing else 0) : line_end if line_end >= 0 else end]
         if len(rest) <= 1000 and not rest.strip(b" \t"):
@@ -197,6 +199,6 @@ def _spans(octets: bytes, start: int, end: int, boundary: bytes, budget: _Budget
     return found, True
 
 
-def _next(octets: bytes, wanted: bytes, start: int, end: int) -> int:
+def _next(octets: Octets, wanted: bytes, start: int, end: int) -> int:
     at = octets.find(wanted, start, end)
     return at + 2 if at >= 0 else -1

@@ -1,0 +1,1 @@
+"""SMTP, both ends: grammar, content rules, replies and limits, with no socket in sight. RFC 5321."""
