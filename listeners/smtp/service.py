@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prometheus_client import Counter
-
 from listeners.smtp.connection import Connection
 from mail.accounts.routing import Routing
 from mail.errors import MailError
 from mail.log import Log
+from mail.metrics import Counted
 from mail.now import Clock
 from mail.rpc import Client
 from mail.smtp.limits import Patience
@@ -40,7 +39,7 @@ class Service:
     auth: Client
     clock: Clock
     log: Log
-    messages: Counter
+    messages: Counted
     sessions: set[Connection] = field(default_factory=set)
     draining: bool = False
     _space_looked: float = -SPACE_SECONDS
