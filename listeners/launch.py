@@ -166,18 +166,20 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def listen(entries: list[str]) -> tuple[list[socket.socket], str]:
-    """The bound sockets of `name=where` entries, and how MAILSTEAD_SOCKETS tells them."""
-    held: list[socket.socket] = []
+def listen(entries: list[str]) -> str:
+    """Bind `name=where` entries; returns what MAILSTEAD_SOCKETS says of them.
+
+    The descriptors belong to nobody's object: a program closes its own when it drains, the parent of siblings keeps
+    them to its end, so that the death of a sibling refuses nobody.
+    """
     told: list[str] = []
     for entry in entries:
         name, _, where = entry.partition("=")
         try:
-            held.append(bind(where))
+            told.append(f"{name}={bind(where).detach()}")
         except OSError as error:
             raise SystemExit(f"cannot listen on {where} ({name}): {error.strerror}") from error
-        told.append(f"{name}={held[-1].fileno()}")
-    return held, ",".join(told)
+    return ",".join(told)
 
 
 def program(name: str) -> Callable[[], None]:
@@ -190,8 +192,7 @@ def program(name: str) -> Callable[[], None]:
 
 def main() -> None:
     given = arguments()
-    # Held until the end: while the parent has them, the death of a sibling refuses nobody.
-    held, os.environ["MAILSTEAD_SOCKETS"] = listen(given.listen)
+    os.environ["MAILSTEAD_SOCKETS"] = listen(given.listen)
     drop_to(given.user)
     harden()
     if given.exec:
@@ -207,8 +208,6 @@ def main() -> None:
         run()
     else:
         Siblings(run, given.count).serve()
-    for sock in held:
-        sock.close()
 
 
 if __name__ == "__main__":

@@ -70,8 +70,7 @@ def begin(places: Places, port_offset: int, *, plaintext_login: bool = False, de
         chosen = configure.values(places, smtp=bound["smtp"][0], deliver_to=deliver_to, plaintext_login=plaintext_login)
         settings = configure.write(places, chosen, bound)
         prepare(places, settings)
-        launch(places)
-        wait_until_ready(places, bound)
+        wait_until_ready(places, bound, launch(places))
         announce(places, bound)
 
 
@@ -93,15 +92,17 @@ def check_ports_free(bound: dict[str, list[str]]) -> None:
                 raise click.ClickException(words)
 
 
-def launch(places: Places) -> None:
+def launch(places: Places) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(places.supervisor_configuration)]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise click.ClickException(f"supervisord did not start: {(done.stderr or done.stdout).strip()[-500:]}")
+    # Not its own daemon mode: that answers before its pid file is written. A session of its own outlives this one.
+    with open(places.supervisor_output, "wb") as output:
+        return subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
 
 
-def wait_until_ready(places: Places, bound: dict[str, list[str]]) -> None:
+def wait_until_ready(places: Places, bound: dict[str, list[str]], started: "subprocess.Popen[bytes]") -> None:
     """Each service answers, not a time has passed."""
     waiting = [(name, where) for name in processes.ANSWERING for where in bound[name]]
     inner = [places.run / "keeper.sock", places.run / "auth.sock", places.run / "redis.sock"]
@@ -110,7 +111,10 @@ def wait_until_ready(places: Places, bound: dict[str, list[str]]) -> None:
         inner = [path for path in inner if not processes.socket_answers(path)]
         if not inner:
             waiting = [(name, where) for name, where in waiting if not processes.answers(name, where)]
-        if processes.supervisor(places) is None or time.monotonic() > until:
+        if started.poll() is not None:
+            words = places.supervisor_output.read_text(errors="replace").strip()[-500:]
+            raise click.ClickException(f"supervisord ended with code {started.returncode}: {words}")
+        if time.monotonic() > until:
             missing = ", ".join([*(name for name, _ in waiting), *(path.stem for path in inner)])
             raise click.ClickException(f"not ready: {missing}; the logs are in {places.log}")
         if waiting or inner:

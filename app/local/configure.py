@@ -52,7 +52,6 @@ def write(places: Places, settings_values: dict[str, Any], sockets: dict[str, li
         "supervisor_python": sys.executable,
         "supervisor_sockets": sockets,
         "supervisor_drop_users": False,
-        "supervisor_foreground": False,
     }
     loader = jinja2.FileSystemLoader(ROLE / "templates")
     # Configuration files, not pages: nothing here is HTML.

@@ -61,6 +61,10 @@ class Places:
         return self.run / "supervisord.conf"
 
     @property
+    def supervisor_output(self) -> Path:
+        return self.log / "supervisord.output"
+
+    @property
     def supervisor_pid(self) -> Path:
         return self.run / "supervisord.pid"
 

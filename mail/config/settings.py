@@ -1,7 +1,7 @@
 """Everything the host decides, with its default and its words, once.
 
-Ansible (or `./serve`) writes mailstead.toml; docs/SETTINGS.md is printed from this file (`mailctl settings page`), and a
-test fails while the two differ. Domains, accounts and addresses are not here: people edit those, so they live in the
+Ansible (or `./serve`) writes mailstead.toml; docs/SETTINGS.md is printed from this file (`mailctl settings page`), and
+a test fails while the two differ. Domains, accounts and addresses are not here: people edit those, so they live in the
 store. Settings are read by `mail.runtime` and passed down as values; no module below the flows sees a `Settings`.
 """
 
@@ -44,9 +44,9 @@ class Settings:
         300, help="New connections of one address a minute; its networks 3 and 9 times."
     )
     tls_mx_cert: Path | None = setting(None, help="Certificate chain (PEM) of port 25; empty: no STARTTLS there.")
-    tls_mx_key: Path | None = setting(None, help="Its key.")
+    tls_mx_key: Path | None = setting(None, help="The key (PEM) of that certificate.")
     tls_client_cert: Path | None = setting(None, help="Certificate chain (PEM) of submission and IMAP.")
-    tls_client_key: Path | None = setting(None, help="Its key.")
+    tls_client_key: Path | None = setting(None, help="The key (PEM) of that certificate.")
     plaintext_login: bool = setting(
         False, help="Allow AUTH and LOGIN without TLS from loopback. For measurements only."
     )
