@@ -274,6 +274,8 @@ class Connection(SMTP):  # type: ignore[misc]
         assert self.transport is not None
         transport = self.transport
         transport.pause_reading()  # nothing may be read in the clear behind our agreement
+        # Before the handshake, not after it: a client's first command may come with the end of its handshake.
+        self._buffer.clear()
         self.answer(agreed)
         self._send()
         self.deadline = NEVER
@@ -288,7 +290,6 @@ class Connection(SMTP):  # type: ignore[misc]
             raise Disconnected
         self.transport = upgraded
         self.tls = upgraded.get_extra_info("ssl_object")
-        self._buffer.clear()
 
     # Time and the end.
 
