@@ -16,6 +16,7 @@ from listeners.imap.commands import (
     enable,
     examine,
     expunge,
+    fetch,
     id,
     idle,
     list,
@@ -26,6 +27,7 @@ from listeners.imap.commands import (
     namespace,
     noop,
     rename,
+    search,
     select,
     starttls,
     status,
@@ -42,12 +44,14 @@ from mail.imap.commands import copy as copy_grammar
 from mail.imap.commands import create as create_grammar
 from mail.imap.commands import enable as enable_grammar
 from mail.imap.commands import expunge as expunge_grammar
+from mail.imap.commands import fetch as fetch_grammar
 from mail.imap.commands import id as id_grammar
 from mail.imap.commands import list as list_grammar
 from mail.imap.commands import login as login_grammar
 from mail.imap.commands import lsub as lsub_grammar
 from mail.imap.commands import mailbox as mailbox_grammar
 from mail.imap.commands import rename as rename_grammar
+from mail.imap.commands import search as search_grammar
 from mail.imap.commands import select as select_grammar
 from mail.imap.commands import status as status_grammar
 from mail.imap.commands import store as store_grammar
@@ -88,6 +92,10 @@ ROUTES: dict[str, Route] = {
     "UNSELECT": Route(bare.parse, unselect.run),
     "EXPUNGE": Route(expunge_grammar.parse, expunge.run),
     "UID EXPUNGE": Route(expunge_grammar.parse, expunge.run),
+    "FETCH": Route(fetch_grammar.parse, fetch.run),
+    "UID FETCH": Route(fetch_grammar.parse, fetch.run),
+    "SEARCH": Route(search_grammar.parse, search.run),
+    "UID SEARCH": Route(search_grammar.parse, search.run),
     "STORE": Route(store_grammar.parse, store.run),
     "UID STORE": Route(store_grammar.parse, store.run),
     "COPY": Route(copy_grammar.parse, copy.run),

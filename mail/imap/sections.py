@@ -5,8 +5,6 @@ are (`mail.imap.summary`): a part is {"h": [from, to], "b": [from, to], "t": typ
 "p": parts of a multipart, "m": the message inside a message/rfc822}, offsets into the blob, "h" with the blank line.
 """
 
-import binascii
-import quopri
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -42,18 +40,22 @@ def find_part(structure: Part, path: tuple[int, ...]) -> Part | None:
     """The part a path names; the message itself for an empty one. RFC 9051 §6.4.5: a message that is not multipart
     has one part, 1.
     """
-    part = structure
-    for depth, number in enumerate(path):
-        if depth:
-            part = part.get("m") or part
-        children = part.get("p")
-        if children is not None:
-            if not 1 <= number <= len(children):
-                return None
-            part = children[number - 1]
-        elif number != 1 or (depth and "m" not in before):
+    part: Part = structure
+    inside: Part | None = structure
+    for number in path:
+        if inside is None:
             return None
-        before = part
+        children = inside.get("p")
+        if children is None:
+            # A message that is not multipart: what was multipart has nothing inside once it is named.
+            if number != 1:
+                return None
+            part = inside
+        elif 1 <= number <= len(children):
+            part = children[number - 1]
+        else:
+            return None
+        inside = part.get("m") or (part if "p" in part else None)
     return part
 
 
@@ -65,9 +67,11 @@ def span(structure: Part, section: Section) -> Span | None:
     if part is None:
         return None
     if section.what == WHOLE:
-        return Span(*part["b"])
+        start, end = part["b"]
+        return Span(start, end)
     if section.what == MIME:
-        return Span(*part["h"]) if part is not structure else Span(*part["h"], prefixed=True)
+        start, end = part["h"]
+        return Span(start, end, prefixed=part is structure)
     inner = part.get("m")
     # HEADER and TEXT of a part are those of the message in it: RFC 9051 §6.4.5.
     return _of_message(inner, section.what, top=False) if inner is not None else None
@@ -107,26 +111,3 @@ def split_fields(header: bytes) -> Iterable[tuple[bytes, bytes]]:
         name, colon, _ = field.partition(b":")
         yield (name.rstrip(b" \t").lower() if colon else b"", field)
         start = end
-
-
-def decode_transfer(octets: bytes, encoding: str) -> bytes | None:
-    """BINARY: the octets behind the transfer encoding. None: one we do not know. RFC 3516 §4.2."""
-    if encoding in ("", "7bit", "8bit", "binary"):
-        return octets
-    if encoding == "base64":
-        return _decode_base64(octets)
-    if encoding == "quoted-printable":
-        return quopri.decodestring(octets)
-    return None
-
-
-def _decode_base64(octets: bytes) -> bytes:
-    """As much as can be decoded: padding may be missing, and what is not of the alphabet is passed over."""
-    try:
-        return binascii.a2b_base64(octets)
-    except binascii.Error:
-        digits = octets.translate(None, delete=NOT_BASE64)
-        return binascii.a2b_base64(digits[: len(digits) - len(digits) % 4])
-
-
-NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))

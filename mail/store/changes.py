@@ -68,6 +68,12 @@ _MAILBOX = select(
 _ACCOUNT = select(
     account.c.modseq, account.c.size, account.c.quota, account.c.next_mailbox_id, account.c.next_uidvalidity
 )
+# Made once: building a statement costs as much as running it.
+_ACCOUNT_BY_ID = _ACCOUNT.where(account.c.id == bindparam("account_id")).with_for_update()
+_MAILBOX_BY_ID = _MAILBOX.where(mailbox.c.account_id == bindparam("account_id"), mailbox.c.id == bindparam("wanted"))
+_MAILBOX_BY_NAME = _MAILBOX.where(
+    mailbox.c.account_id == bindparam("account_id"), mailbox.c.name == bindparam("wanted")
+)
 _KEYWORDS = select(mailbox_keyword.c.keyword)
 _ADD_BLOBS = insert(blob)
 _ADD_CONTENTS = insert(blob_content)
@@ -113,8 +119,8 @@ class AccountState:
         """NoSuchMailbox when it is not there any more."""
         found = self._by_id.get(mailbox_id)
         if found is None:
-            wanted = _MAILBOX.where(mailbox.c.account_id == self.id, mailbox.c.id == mailbox_id)
-            found = self.keep(self.changes.tx.execute(wanted).first())
+            place = {"account_id": self.id, "wanted": mailbox_id}
+            found = self.keep(self.changes.tx.execute(_MAILBOX_BY_ID, place).first())
         if found is None:
             raise NoSuchMailbox(f"account {self.id}, mailbox {mailbox_id}")
         return found
@@ -123,8 +129,8 @@ class AccountState:
         """`name` as `mail.store.names` spells it."""
         found = self._by_name.get(name)
         if found is None:
-            wanted = _MAILBOX.where(mailbox.c.account_id == self.id, mailbox.c.name == name)
-            found = self.keep(self.changes.tx.execute(wanted).first())
+            place = {"account_id": self.id, "wanted": name}
+            found = self.keep(self.changes.tx.execute(_MAILBOX_BY_NAME, place).first())
         return found
 
     def keep(self, values: Any) -> MailboxCounters | None:
@@ -287,8 +293,7 @@ class Changes:
         found = self._accounts.get(account_id)
         if found is None:
             # SQLite has one writer; on PostgreSQL the row lock makes this account's changes one after another.
-            wanted = _ACCOUNT.where(account.c.id == account_id).with_for_update()
-            values = self.tx.execute(wanted).first()
+            values = self.tx.execute(_ACCOUNT_BY_ID, {"account_id": account_id}).first()
             if values is None:
                 raise NoSuchAddress(f"no account {account_id}")
             found = self._accounts[account_id] = AccountState(self, account_id, values)

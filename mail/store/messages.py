@@ -110,9 +110,9 @@ def search_texts(connection: Connection, account_id: int, mailbox_id: int, text_
     return {uid for (uid,) in plain(connection.execute(wanted))}
 
 
-def sent_dates(connection: Connection, account_id: int, mailbox_id: int) -> list[tuple[int, int | None]]:
-    """(uid, the Date field in milliseconds or None)."""
-    return list(_of_mailbox(connection, account_id, mailbox_id, None, blob.c.sent_at))
+def sent_days(connection: Connection, account_id: int, mailbox_id: int) -> list[tuple[int, int | None]]:
+    """(uid, days since 1970 of the Date field as it is written, or None)."""
+    return list(_of_mailbox(connection, account_id, mailbox_id, None, blob.c.sent_day))
 
 
 def vanished_uids(connection: Connection, account_id: int, mailbox_id: int, since_modseq: int) -> list[int]:
