@@ -81,9 +81,7 @@ class AsyncBus:
         self._url = redis_url
         self._log = log
 
-    async def listen(
-        self, on_events: Callable[[int, list[Event]], None], on_state: Callable[[bool], None]
-    ) -> None:
+    async def listen(self, on_events: Callable[[int, list[Event]], None], on_state: Callable[[bool], None]) -> None:
         """Run until cancelled. `on_state` is told whether events come; while they do not, the caller polls."""
         wait = 0.1
         while True:

@@ -56,7 +56,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _migrate(url: str, lock: Path | None) -> None:
-    store = Store.open(url, lock=lock)
+    store = Store.open(url, lock=lock, checkpointer=True)
     try:
         migrate.upgrade(store)
         store.checkpoint("TRUNCATE")

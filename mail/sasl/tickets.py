@@ -25,12 +25,16 @@ def load_key(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
-        raise WrongVersion(public=f"ticket key {path}: {error.strerror}; make it again and restart auth and keeper") from error
+        raise WrongVersion(
+            public=f"ticket key {path}: {error.strerror}; make it again and restart auth and keeper"
+        ) from error
     with os.fdopen(descriptor, "rb") as file:
         mode = os.fstat(descriptor).st_mode
         key = file.read(KEY_OCTETS + 1)
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
-        raise WrongVersion(public=f"ticket key {path} has mode {stat.S_IMODE(mode):04o}: others must not read it (0400)")
+        raise WrongVersion(
+            public=f"ticket key {path} has mode {stat.S_IMODE(mode):04o}: others must not read it (0400)"
+        )
     if len(key) != KEY_OCTETS:
         raise WrongVersion(public=f"ticket key {path} must have {KEY_OCTETS} octets")
     return key
