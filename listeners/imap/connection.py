@@ -210,6 +210,8 @@ class Connection(asyncio.Protocol):
         transport = self.transport
         assert transport is not None
         transport.pause_reading()
+        # Before the handshake, not after it: the client's first command may come with the end of its handshake.
+        self.reader = Reader()
         self.send()
         transport.write(agreed)
         try:
@@ -223,7 +225,6 @@ class Connection(asyncio.Protocol):
             raise Disconnected
         self.transport = upgraded
         upgraded.set_write_buffer_limits(high=UNSENT_HIGH, low=UNSENT_LOW)
-        self.reader = Reader()
 
     @property
     def tls(self) -> ssl.SSLObject | None:

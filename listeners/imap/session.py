@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 # Over all connections the auth process counts; this only ends one that keeps guessing.
 MOST_FAILED_LOGINS = 3
-MECHANISMS = ("PLAIN", "SCRAM-SHA-256")
+MECHANISMS = ("SCRAM-SHA-256", "PLAIN")
 
 
 class Session:

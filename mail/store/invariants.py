@@ -123,7 +123,7 @@ MAILBOX_RULES = (
     Rule(
         "blob",
         "its row is malformed: {}",
-        "SELECT id, folder FROM blob WHERE length(id) <> 32 OR length(sha256) <> 32 OR folder = ''"
+        "SELECT id, folder FROM blob WHERE length(id) <> 32 OR length(sha256) <> 32"
         " OR folder LIKE '/%' OR folder LIKE '%..%'",
     ),
 )
