@@ -2,7 +2,7 @@
 
 Each process has its own registry and serves it as Prometheus text (exposition format 0.0.4) at
 RUN/metrics/<program>.<pid>.sock; the web process merges all of them at /metrics. A process that dies leaves a socket
-nobody answers: the merger removes it. Why no library: docs/decisions/0003-metrics.md.
+nobody answers: the merger removes it. Why no library: docs/decisions/own-metrics.md.
 """
 
 import contextlib
