@@ -81,14 +81,14 @@ class Logins:
         self._check_allowed(ip, service, "plain")
         account = self._routing.account_for_login(login)
         if account is not None and authzid in ("", login):
-            remembered = self._cache_name(account[0], login, password, ip)
+            remembered = self._cache_name(account[0], login, password)
             if self._is_remembered(remembered, account[0]):
                 return self._logged_in(account, login, ip, service, "plain", known=True)
         await self._wait(ip, account)
         right = await self._check_password(account, password)
         if not right or account is None or authzid not in ("", login):
             self._failed(ip, account, service, "plain")
-        self._remember(self._cache_name(account[0], login, password, ip), account[0])
+        self._remember(self._cache_name(account[0], login, password), account[0])
         return self._logged_in(account, login, ip, service, "plain")
 
     def _check_allowed(self, ip: str, service: str, mechanism: str) -> None:
@@ -144,8 +144,9 @@ class Logins:
         ticket = tickets.make(self._ticket_key, account[0], service, self._clock.wall_ms())
         return {"account_id": account[0], "account": account[1], "login": login, "ticket": ticket}
 
-    def _cache_name(self, account_id: int, login: str, password: str, ip: str) -> bytes:
-        text = f"{account_id}\0{login}\0{password}\0{ip}"
+    def _cache_name(self, account_id: int, login: str, password: str) -> bytes:
+        # Without the address: who gives the right password is no guesser, wherever he comes from.
+        text = f"{account_id}\0{login}\0{password}"
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._cache_key).digest()
 
     def _remember(self, name: bytes, account_id: int) -> None:
