@@ -14,6 +14,7 @@ from app.cli.context import Context
 def mailctl(context: click.Context, folder: Path | None) -> None:
     """Administer Mailstead: without --dir the host's server, with it the local bundle in that folder."""
     context.obj = Context(folder.resolve() if folder else None)
+    context.call_on_close(context.obj.close)
 
 
 for command in (

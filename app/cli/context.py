@@ -39,6 +39,10 @@ class Context:
         revision.check(store)
         return store
 
+    def close(self) -> None:
+        if "store" in vars(self):
+            self.store.close()
+
     @property
     def blobs(self) -> BlobStore:
         return BlobStore(self.settings.blobs_dir)
