@@ -86,12 +86,10 @@ def harden() -> None:
     wanted = FILES_WANTED if most == resource.RLIM_INFINITY else min(FILES_WANTED, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
-    end_with_parent()
 
 
-def end_with_parent() -> None:
+def end_with(parent: int) -> None:
     """TERM when the parent dies. After the change of user, which forgets it."""
-    parent = os.getppid()
     _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         # It died before we asked.
@@ -130,6 +128,7 @@ class Siblings:
     def _start(self) -> None:
         # Blocked meanwhile: a TERM between fork and our own handlers would be lost, or run the parent's in the child.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPERS)
+        parent = os.getpid()
         pid = os.fork()
         if pid:
             self._pids[pid] = time.monotonic()
@@ -139,7 +138,7 @@ class Siblings:
         try:
             for number in STOPPERS:
                 signal.signal(number, signal.SIG_DFL)
-            end_with_parent()
+            end_with(parent)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPERS)
             self._run()
             status = 0
@@ -191,10 +190,12 @@ def program(name: str) -> Callable[[], None]:
 
 
 def main() -> None:
+    parent = os.getppid()
     given = arguments()
     os.environ["MAILSTEAD_SOCKETS"] = listen(given.listen)
     drop_to(given.user)
     harden()
+    end_with(parent)
     if given.exec:
         os.execvp(given.command[0], given.command)
     logs.capture(logs.for_program(given.name))
