@@ -34,29 +34,27 @@ class Content(NamedTuple):
     octets: bytes | None
 
 
-_INDEX = (
-    select(
-        message.c.uid,
-        message.c.modseq,
-        message.c.flags,
-        message.c.keywords,
-        message.c.received_at,
-        message.c.saved_at,
-        message.c.size,
-        message.c.blob_id,
-    )
-    .where(message.c.account_id == bindparam("account_id"), message.c.mailbox_id == bindparam("mailbox_id"))
-    .order_by(message.c.uid)
-)
+_INDEX = select(
+    message.c.uid,
+    message.c.modseq,
+    message.c.flags,
+    message.c.keywords,
+    message.c.received_at,
+    message.c.saved_at,
+    message.c.size,
+    message.c.blob_id,
+).where(message.c.account_id == bindparam("account_id"), message.c.mailbox_id == bindparam("mailbox_id"))
+_INDEX_BY_UID = _INDEX.order_by(message.c.uid)
+# Not ordered here: the planner would walk the whole mailbox by UID rather than the few rows by modseq.
 _INDEX_SINCE = _INDEX.where(message.c.modseq > bindparam("since_modseq"))
 TEXT_COLUMNS = ("subject", "sender", "recipients", "cc", "bcc")
 
 
 def index(connection: Connection, account_id: int, mailbox_id: int, since_modseq: int = 0) -> list[Any]:
     """Rows in `IndexRow` order as plain tuples, by UID; with `since_modseq`, those changed after it."""
-    wanted = _INDEX_SINCE if since_modseq else _INDEX
     values = {"account_id": account_id, "mailbox_id": mailbox_id, "since_modseq": since_modseq}
-    return list(plain(connection.execute(wanted, values)).fetchall())
+    rows = list(plain(connection.execute(_INDEX_SINCE if since_modseq else _INDEX_BY_UID, values)).fetchall())
+    return sorted(rows) if since_modseq else rows
 
 
 def _of_mailbox(

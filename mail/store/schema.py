@@ -114,6 +114,8 @@ message = Table(
         default=b"",
         doc="header fields before the blob's own, each ending in CRLF",
     ),
+    # What changed since a session looked: the few rows, not the mailbox.
+    Index("message_by_modseq", "account_id", "mailbox_id", "modseq"),
     sqlite_with_rowid=False,
 )
 
