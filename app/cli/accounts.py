@@ -1,5 +1,8 @@
 """mailctl domain, account, address."""
 
+import sys
+from dataclasses import asdict
+
 import click
 
 from app.cli.context import Context, json_option, pass_context, show, table
@@ -111,7 +114,7 @@ def set_password(context: Context, name: str, password_stdin: bool, as_json: boo
     with context.store.read() as connection:
         row = accounts.find_account(connection, name)
     if password_stdin:
-        password = click.get_text_stream("stdin").readline().rstrip("\n")
+        password = sys.stdin.readline().rstrip("\n")
     else:
         password = click.prompt("New password", hide_input=True, confirmation_prompt=True)
     context.auth("set_password", {"account_id": row.id, "password": password})
@@ -180,6 +183,10 @@ def address() -> None:
     """Addresses: which account gets whose mail. `@domain` is a domain's catchall."""
 
 
+def _with_address(row: accounts.AddressRow) -> dict[str, object]:
+    return {"address": row.address, **asdict(row)}
+
+
 @address.command("add")
 @click.argument("text", metavar="ADDRESS")
 @click.argument("account_name", metavar="ACCOUNT")
@@ -191,7 +198,7 @@ def add_address(context: Context, text: str, account_name: str, mailbox: str, as
     with context.changing() as changes:
         owner = accounts.find_account(changes.tx, account_name)
         row = accounts.add_address(changes.tx, text, owner.id, changes.now, to_mailbox=mailbox)
-    show(row, as_json, f"address {row.address} added to account {row.account}")
+    show(_with_address(row), as_json, f"address {row.address} added to account {row.account}")
 
 
 @address.command("list")
@@ -202,7 +209,7 @@ def list_addresses(context: Context, as_json: bool) -> None:
     with context.store.read() as connection:
         rows = accounts.list_addresses(connection)
     lines = [(row.address, row.account, row.mailbox) for row in rows]
-    show(rows, as_json, table(("address", "account", "mailbox"), lines))
+    show([_with_address(row) for row in rows], as_json, table(("address", "account", "mailbox"), lines))
 
 
 @address.command("remove")
