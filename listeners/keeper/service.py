@@ -6,6 +6,7 @@ It is the only checkpointer of the database, the only writer of blobs, and the o
 import asyncio
 import os
 import signal
+from dataclasses import asdict
 
 from listeners.keeper.committer import Committer
 from listeners.keeper.crash import CrashPoints
@@ -59,7 +60,7 @@ class Keeper:
     async def status(self, request: Request) -> dict[str, object]:
         def count() -> dict[str, object]:
             with self.world.store.read() as connection:
-                return vars(status.counts(connection, self.world.clock.wall_ms()))
+                return asdict(status.counts(connection, self.world.clock.wall_ms()))
 
         refusing = self.committer.refusing
         return {
