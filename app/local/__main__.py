@@ -1,5 +1,6 @@
 """`./serve`: start, stop, status, logs of a local bundle; without a word, run it in the foreground."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import xmlrpc.client
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import click
 from app.local import configure, processes
 from app.local.places import ACCOUNT, ADMIN_PASSWORD, DEFAULT_OFFSET, DOMAIN, PASSWORD, ROOT, Places, has_ipv6, sockets
 from app.local.prepare import prepare
+from app.local.stopping import stop_programs
 from mail.errors import MailError
 
 READY_SECONDS = 60.0
@@ -25,26 +28,41 @@ def places_of(folder: str) -> Places:
     return Places(Path(folder).resolve())
 
 
-def folder_option(command: Callable[..., None]) -> Callable[..., None]:
+Command = Callable[..., None]
+
+
+def folder_option(command: Command) -> Command:
     option = click.option(
         "--dir", "folder", default=str(ROOT / "local"), show_default=True, help="The bundle's folder."
     )
     return option(command)
 
 
+def start_options(command: Command) -> Command:
+    for option in (
+        click.option("--deliver-to", default="", help="host:port that gets outgoing mail, instead of our own port 25."),
+        click.option("--plaintext-login", is_flag=True, help="Allow logins without TLS on loopback; for measurements."),
+        click.option("--port-offset", default=DEFAULT_OFFSET, show_default=True, help="Added to each standard port."),
+        folder_option,
+    ):
+        command = option(command)
+    return command
+
+
 @click.group(invoke_without_command=True)
+@start_options
 @click.pass_context
-def serve(context: click.Context) -> None:
-    """Run Mailstead here: every process, on high ports of loopback, below one folder."""
+def serve(context: click.Context, folder: str, port_offset: int, plaintext_login: bool, deliver_to: str) -> None:
+    """Run Mailstead here: every process, on high ports of loopback, below one folder. Without a command: in the
+    foreground, until Ctrl-C."""
     if context.invoked_subcommand is None:
-        run_in_foreground(places_of(str(ROOT / "local")))
+        places = places_of(folder)
+        begin(places, port_offset, plaintext_login=plaintext_login, deliver_to=deliver_to)
+        stay(places)
 
 
 @serve.command()
-@folder_option
-@click.option("--port-offset", default=DEFAULT_OFFSET, show_default=True, help="Added to each standard port.")
-@click.option("--plaintext-login", is_flag=True, help="Allow logins without TLS on loopback; for measurements.")
-@click.option("--deliver-to", default="", help="host:port that gets outgoing mail, instead of our own port 25.")
+@start_options
 def start(folder: str, port_offset: int, plaintext_login: bool, deliver_to: str) -> None:
     """Start in the background and wait until everything answers."""
     begin(places_of(folder), port_offset, plaintext_login=plaintext_login, deliver_to=deliver_to)
@@ -105,17 +123,17 @@ def launch(places: Places) -> "subprocess.Popen[bytes]":
 def wait_until_ready(places: Places, bound: dict[str, list[str]], started: "subprocess.Popen[bytes]") -> None:
     """Each service answers, not a time has passed."""
     waiting = [(name, where) for name in processes.ANSWERING for where in bound[name]]
-    inner = [places.run / "keeper.sock", places.run / "auth.sock", places.run / "redis.sock"]
+    inner = [places.run / f"{name}.sock" for name in ("keeper", "auth", "redis")]
+    inner += [places.run / "metrics" / f"{name}.*.sock" for name in ("deliver", "chores", "clock")]
     until = time.monotonic() + READY_SECONDS
     while waiting or inner:
         inner = [path for path in inner if not processes.socket_answers(path)]
-        if not inner:
-            waiting = [(name, where) for name, where in waiting if not processes.answers(name, where)]
+        waiting = [(name, where) for name, where in waiting if not processes.answers(name, where)]
         if started.poll() is not None:
             words = places.supervisor_output.read_text(errors="replace").strip()[-500:]
             raise click.ClickException(f"supervisord ended with code {started.returncode}: {words}")
         if time.monotonic() > until:
-            missing = ", ".join([*(name for name, _ in waiting), *(path.stem for path in inner)])
+            missing = ", ".join(sorted({*(name for name, _ in waiting), *(path.name.split(".")[0] for path in inner)}))
             raise click.ClickException(f"not ready: {missing}; the logs are in {places.log}")
         if waiting or inner:
             time.sleep(0.02)
@@ -155,6 +173,8 @@ def finish(places: Places) -> None:
         processes.end(left, 5.0)
         click.echo("Not running." if not left else f"Ended {len(left)} processes left behind.")
         return
+    with contextlib.suppress(OSError, xmlrpc.client.Error):
+        stop_programs(places, STOP_SECONDS)
     os.kill(pid, signal.SIGTERM)
     if not processes.wait_gone(pid, STOP_SECONDS):
         os.kill(pid, signal.SIGKILL)
@@ -206,8 +226,8 @@ def logs(folder: str, program: str | None, follow: bool) -> None:
     os.execvp("tail", ["tail", "-n", "200", *(["-F"] if follow else []), *map(str, files)])
 
 
-def run_in_foreground(places: Places) -> None:
-    begin(places, DEFAULT_OFFSET)
+def stay(places: Places) -> None:
+    """In the foreground until somebody wants us to end, or the bundle has."""
     ended: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda got, frame: ended.append(got))

@@ -1,5 +1,6 @@
 """The processes of a local bundle: which live, how to be rid of them, whether they answer."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -85,13 +86,13 @@ def answers(name: str, where: str) -> bool:
 
 
 def socket_answers(path: Path) -> bool:
-    try:
-        with socket.socket(socket.AF_UNIX) as client:
+    """Does one of the Unix sockets that match the path answer; stale ones do not."""
+    for found in path.parent.glob(path.name):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
             client.settimeout(2)
-            client.connect(str(path))
-        return True
-    except OSError:
-        return False
+            client.connect(str(found))
+            return True
+    return False
 
 
 def pss_kib(pid: int) -> int:
