@@ -7,29 +7,39 @@ queue, and does the same by itself every so often. What it forgets, the workers'
 import contextlib
 import signal
 import threading
-import time
 
 import redis
+from redis.client import PubSub
 from redis.exceptions import RedisError
 from rq import Queue
 
 from mail.bus import job_channel
 from mail.log import Log
+from mail.now import Clock
 from mail.runtime.jobs import JOBS
 from mail.runtime.world import open_world
+from workers.health import Health
 from workers.safe_job import SafeJob
 
 CHANNELS = job_channel("*")
 JOB_TIMEOUT = 900
 FAILURES_KEPT = 3600
 WAIT_MAX = 5.0
+# After a job was put in, wake-ups of its kind are gathered this long: a busy submission port wakes at every commit.
+GATHER_SECONDS = 0.1
+IDLE_SECONDS = 1.0
 
 
 class Scheduler:
-    def __init__(self, redis_url: str, log: Log) -> None:
+    """When each job is due: by its own period, or sooner because somebody woke it."""
+
+    def __init__(self, redis_url: str, clock: Clock, health: Health, log: Log) -> None:
         self._url = redis_url
+        self._clock = clock
+        self._health = health
         self._log = log
-        self._next = dict.fromkeys(JOBS, 0.0)
+        self._due = dict.fromkeys(JOBS, 0.0)
+        self._enqueued = dict.fromkeys(JOBS, -GATHER_SECONDS)
         self.stop = threading.Event()
 
     def run(self) -> None:
@@ -39,12 +49,16 @@ class Scheduler:
         while not self.stop.is_set():
             try:
                 with redis.Redis.from_url(self._url, protocol=2, socket_timeout=30) as connection:
+                    connection.ping()
+                    if down:
+                        self._log.info("redis-up")
+                    down, wait = False, 0.2
                     self._serve(connection)
-                down, wait = False, 0.2
             except (RedisError, OSError) as error:
                 if not down:
                     self._log.warning("redis-down", error=str(error), remedy="workers go on by their own ticks")
                 down = True
+                self._health.alive(redis=False)
                 self.stop.wait(wait)
                 wait = min(wait * 2, WAIT_MAX)
 
@@ -52,32 +66,50 @@ class Scheduler:
         with connection.pubsub() as subscribed:
             subscribed.psubscribe(CHANNELS)
             while not self.stop.is_set():
-                heard = subscribed.get_message(timeout=0.5)
-                if heard is not None and heard["type"] == "pmessage":
-                    name = heard["channel"].rpartition(b":")[2].decode("ascii", "replace")
-                    if name in JOBS:
-                        self._enqueue(connection, name)
-                self._tick(connection)
+                self._listen(subscribed)
+                self._enqueue_due(connection)
+                self._health.alive(redis=True)
 
-    def _tick(self, connection: "redis.Redis") -> None:
-        now = time.monotonic()
-        for name, job in JOBS.items():
-            if now >= self._next[name]:
-                self._enqueue(connection, name)
-                self._next[name] = now + job.every_seconds
+    def _listen(self, subscribed: PubSub) -> None:
+        """Everything that was said, waiting at most until a job is due."""
+        wait = min(min(self._due.values()) - self._clock.monotonic(), IDLE_SECONDS)
+        heard = subscribed.get_message(timeout=max(0.0, wait))
+        while heard is not None:
+            if heard["type"] == "pmessage":
+                self.woken(heard["channel"].rpartition(b":")[2].decode("ascii", "replace"))
+            heard = subscribed.get_message(timeout=0.0)
 
-    def _enqueue(self, connection: "redis.Redis", name: str) -> None:
-        """One waiting job of a kind is enough; one that runs already may be about to end, so it does not count."""
-        self._next[name] = time.monotonic() + JOBS[name].every_seconds
-        queue = Queue(JOBS[name].queue, connection=connection, job_class=SafeJob, serializer="json")
-        if connection.llen(queue.key):
-            return
-        queue.enqueue(name, result_ttl=0, failure_ttl=FAILURES_KEPT, job_timeout=JOB_TIMEOUT)
+    def woken(self, name: str) -> None:
+        """A job was asked for: at once, or when the last one of its kind is a moment ago."""
+        if name in JOBS:
+            self._due[name] = min(self._due[name], self._enqueued[name] + GATHER_SECONDS)
+
+    def due(self) -> list[str]:
+        """Jobs to put in now."""
+        now = self._clock.monotonic()
+        return [name for name in JOBS if self._due[name] <= now]
+
+    def _enqueue_due(self, connection: "redis.Redis") -> None:
+        for name in self.due():
+            now = self._clock.monotonic()
+            self._enqueued[name] = now
+            self._due[name] = now + JOBS[name].every_seconds
+            enqueue(connection, name)
+
+
+def enqueue(connection: "redis.Redis", name: str) -> bool:
+    """Put the job in, unless one of its kind waits already. One that runs does not count: it may be about to end."""
+    queue = Queue(JOBS[name].queue, connection=connection, job_class=SafeJob, serializer="json")
+    if connection.llen(queue.key):
+        return False
+    queue.enqueue(name, result_ttl=0, failure_ttl=FAILURES_KEPT, job_timeout=JOB_TIMEOUT)
+    return True
 
 
 def main() -> None:
     with open_world("clock") as world:
-        scheduler = Scheduler(world.settings.redis, world.log)
+        health = Health(world.settings.run_dir, "clock", world.clock)
+        scheduler = Scheduler(world.settings.redis, world.clock, health, world.log)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: scheduler.stop.set())
         world.log.info("started")

@@ -1,86 +1,111 @@
-"""The deliver job: drain the queue. A wake-up runs it, and so does a tick every five seconds, Redis or not."""
+"""The deliver job: drain the queue. A wake-up runs it, and so does a tick every few seconds, Redis or not.
+
+One thread of the process delivers, in one event loop a run; jobs and ticks ask it to look (workers/wakeups.py). So a
+job ends when all that was due is on its way, while a slow destination may go on for as long as its timers allow.
+"""
 
 import asyncio
 import random
 import threading
+import time
 
 from mail.deliver.dial import Dialer
+from mail.deliver.hosts import Finder, is_own_address
 from mail.deliver.plan import Login, Routes, host_and_port
 from mail.dns.live import LiveResolver
 from mail.errors import MailError
 from mail.rpc import Client
 from mail.runtime.stored import StoredWorld
+from mail.store import queue
 from workers import leases
-from workers.dispatch import Dispatcher, Services
+from workers.dispatch import FINISH_SECONDS, SETTLE_SECONDS, Dispatcher
 from workers.leases import Lease
+from workers.services import Services
+from workers.wakeups import Wakeups
 
-# Another run follows at once when more is due; a run that never ended could not be waited for.
-RUN_SECONDS = 300.0
 TICK_SECONDS = 4.0
+# A job that waited that long lets the worker breathe; the delivering goes on without it.
+JOB_SECONDS = 300.0
+REAP_SECONDS = 5.0
 HOUR_MS = 3_600_000
 
 
 class DeliverWork:
-    """What the deliver worker keeps between jobs. `drain` may be called from several threads: one runs at a time."""
+    """What the deliver worker keeps between jobs."""
 
     def __init__(self, world: StoredWorld) -> None:
         self._world = world
-        self._running = threading.Lock()
-        self._again = threading.Event()
         self.stop = threading.Event()
-        self._lease = Lease(world.settings.workers_dir, world.program)
-        self._dialer = Dialer(world.settings.hostname)
-        self._routes = routes_of(world)
+        self._wakeups = Wakeups()
+        self._reaped = -REAP_SECONDS
+        self._services = services_of(world)
+        self._thread = threading.Thread(target=self._live, name="deliver")
 
-    def drain(self) -> int:
-        """Deliver until nothing is due; returns how many recipients were claimed. Wakes the running one, if any."""
-        self._again.set()
-        claimed = 0
-        while self._again.is_set() and not self.stop.is_set():
-            if not self._running.acquire(blocking=False):
-                return claimed
-            try:
-                self._again.clear()
-                claimed += asyncio.run(self._run())
-            finally:
-                self._running.release()
-        return claimed
+    def start(self) -> None:
+        self._thread.start()
 
-    async def _run(self) -> int:
-        world, settings = self._world, self._world.settings
-        await asyncio.to_thread(leases.reap, world.store, settings.workers_dir, world.clock.wall_ms(), world.log)
-        keeper = Client(settings.keeper_socket)
-        services = Services(
-            store=world.store,
-            blobs=world.blobs,
-            keeper=keeper,
-            resolver=LiveResolver(settings.resolver),
-            dialer=self._dialer,
-            routes=self._routes,
-            lease=self._lease,
-            clock=world.clock,
-            log=world.log,
-            metrics=world.metrics,
-            hostname=settings.hostname,
-            delay_after_ms=settings.queue_delay_notice_hours * HOUR_MS,
-            connections_max=settings.deliver_concurrency,
-            simulate_failures=settings.simulate_failures,
-        )
-        try:
-            return await Dispatcher(services).run(self.stop, RUN_SECONDS)
-        finally:
-            await keeper.close()
-
-    def tick(self) -> None:
-        """Drain now and then though nobody woke us, until `stop`: a lost wake-up costs seconds, never mail."""
-        while not self.stop.wait(TICK_SECONDS + random.uniform(0, 1)):
-            try:
-                self.drain()
-            except MailError as error:
-                self._world.log.error("drain-failed", exc=error)
+    def drain(self) -> bool:
+        """The job: have the queue looked at; returns when all that was due is on its way."""
+        return self._wakeups.ask(JOB_SECONDS, self.stop)
 
     def close(self) -> None:
-        self._lease.close()
+        """Give back what was not begun, let what was begun end, tell the keeper."""
+        self.stop.set()
+        self._thread.join(FINISH_SECONDS + SETTLE_SECONDS)
+        self._services.lease.close()
+
+    def _live(self) -> None:
+        while not self.stop.is_set():
+            try:
+                self._tick()
+            except MailError as error:
+                self._world.log.error("drain-failed", exc=error)
+            self._wakeups.wait(TICK_SECONDS + random.uniform(0, 1), self.stop)
+
+    def _tick(self) -> None:
+        """One look at the queue, and a run when something is due."""
+        asked = self._wakeups.asked
+        self._reap_now_and_then()
+        with self._world.store.read() as connection:
+            due = queue.due_at(connection)
+        if due is not None and due <= self._world.clock.wall_ms():
+            asyncio.run(self._run())
+        else:
+            self._wakeups.answered(asked)
+
+    async def _run(self) -> None:
+        try:
+            await Dispatcher(self._services, self._wakeups, self.stop).run()
+        finally:
+            await self._services.keeper.close()
+
+    def _reap_now_and_then(self) -> None:
+        now = time.monotonic()
+        if now - self._reaped >= REAP_SECONDS:
+            self._reaped = now
+            world = self._world
+            leases.reap(world.store, world.settings.workers_dir, world.clock.wall_ms(), world.log)
+
+
+def services_of(world: StoredWorld) -> Services:
+    settings = world.settings
+    return Services(
+        store=world.store,
+        blobs=world.blobs,
+        keeper=Client(settings.keeper_socket),
+        finder=Finder(LiveResolver(settings.resolver), settings.hostname, is_own_address),
+        dialer=Dialer(settings.hostname),
+        routes=routes_of(world),
+        lease=Lease(settings.workers_dir, world.program),
+        clock=world.clock,
+        log=world.log,
+        metrics=world.metrics,
+        hostname=settings.hostname,
+        delay_after_ms=settings.queue_delay_notice_hours * HOUR_MS,
+        is_local=world.routing.is_local,
+        connections_max=settings.deliver_concurrency,
+        simulate_failures=settings.simulate_failures,
+    )
 
 
 def routes_of(world: StoredWorld) -> Routes:
@@ -98,6 +123,6 @@ def routes_of(world: StoredWorld) -> Routes:
     )
 
 
-def drain(work: DeliverWork) -> int:
+def drain(work: DeliverWork) -> bool:
     """The job itself, as `mail.runtime.jobs` names it."""
     return work.drain()

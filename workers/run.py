@@ -14,7 +14,6 @@ from typing import Any
 import redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
-from rq.timeouts import JobTimeoutException
 
 from mail.log import Log
 from mail.runtime.jobs import JOBS
@@ -83,16 +82,11 @@ def _take_jobs(connection: "redis.Redis", queue: str, stop: threading.Event) -> 
 def deliver() -> None:
     with open_stored("deliver") as world:
         working = DeliverWork(world)
-        ticking = threading.Thread(target=working.tick, name="tick", daemon=True)
-        ticking.start()
+        working.start()
         world.log.info("started")
         try:
             work(world.settings.redis, "deliver", {"deliver": lambda: drain(working)}, working.stop, world.log)
-        except JobTimeoutException as error:
-            world.log.error("job-timeout", exc=error)
         finally:
-            working.stop.set()
-            ticking.join(timeout=70)
             working.close()
             world.log.info("stopped")
 

@@ -23,18 +23,18 @@ class SafeJob(Job):
     @property
     def func(self) -> Callable[..., Any]:
         name = self.func_name
-        if name not in self.table or self.instance is not None or self.args or self.kwargs:
+        if name is None or name not in self.table or self.instance is not None or self.args or self.kwargs:
             raise RefusedJob(f"job {self.id} asks for {name!r}")
         return self.table[name]
 
     @property
-    def success_callback(self) -> None:  # type: ignore[override]
+    def success_callback(self) -> None:
         return None
 
     @property
-    def failure_callback(self) -> None:  # type: ignore[override]
+    def failure_callback(self) -> None:
         return None
 
     @property
-    def stopped_callback(self) -> None:  # type: ignore[override]
+    def stopped_callback(self) -> None:
         return None

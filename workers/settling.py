@@ -7,17 +7,18 @@ from typing import Any
 
 from mail.deliver.notices import Notice, make_notices
 from mail.deliver.outcome import Judged
-from mail.errors import MailError
+from mail.errors import Bug, Invalid, MailError
 from mail.imap.summary import summarize
-from mail.log import Log
-from mail.now import Clock
-from mail.queue.outcome import Outcome
 from mail.rpc import Client
 from mail.smtp.wire import ConversationFailed
-from mail.store.blobs import BlobStore
+from workers.services import Services
 
+# A call is one frame of at most 1 MiB (mail/rpc.py): an outcome carries up to 2 kB of the remote's words, a notice its
+# summary and its octets, up to 1 MiB, in a descriptor.
 OUTCOMES_MAX = 200
+OWED_MAX = 16
 RETRY_SECONDS = 0.5
+RETRY_SECONDS_MAX = 5.0
 
 
 class FinalDots:
@@ -26,46 +27,39 @@ class FinalDots:
     def __init__(self, keeper: Client) -> None:
         self._keeper = keeper
         self._waiting: list[tuple[list[int], asyncio.Future[None]]] = []
-        self._running = False
+        self._committing: asyncio.Task[None] | None = None
 
     async def entering(self, ids: list[int]) -> None:
         """ConversationFailed when it could not be committed: then the dot must not be sent."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
         self._waiting.append((ids, future))
-        if not self._running:
-            self._running = True
-            try:
-                while self._waiting:
-                    await self._commit()
-            finally:
-                self._running = False
+        if self._committing is None or self._committing.done():
+            self._committing = loop.create_task(self._commit_all())
         await future
 
-    async def _commit(self) -> None:
-        taken, self._waiting = self._waiting, []
-        try:
-            await self._keeper.call("entering", {"ids": [one for ids, _ in taken for one in ids]})
-        except MailError as error:
+    async def _commit_all(self) -> None:
+        while self._waiting:
+            taken, self._waiting = self._waiting, []
+            failed: ConversationFailed | None = None
+            try:
+                await self._keeper.call("entering", {"ids": [one for ids, _ in taken for one in ids]})
+            except MailError as error:
+                failed = ConversationFailed(f"our own store does not answer: {error}")
             for _, future in taken:
-                if not future.done():
-                    future.set_exception(ConversationFailed(f"our own store: {error}"))
-            return
-        for _, future in taken:
-            if not future.done():
-                future.set_result(None)
+                if future.done():
+                    continue
+                if failed is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(failed)
 
 
 class Settler:
     """Gathers outcomes and hands them to the keeper until it has them: nothing that was sent is forgotten."""
 
-    def __init__(
-        self, keeper: Client, blobs: BlobStore, hostname: str, clock: Clock, log: Log, settled: Callable[[int], None]
-    ) -> None:
-        self._keeper = keeper
-        self._blobs = blobs
-        self._hostname = hostname
-        self._clock = clock
-        self._log = log
+    def __init__(self, services: Services, settled: Callable[[int], None]) -> None:
+        self._services = services
         self._settled = settled
         self._waiting: list[Judged] = []
         self._changed = asyncio.Event()
@@ -80,46 +74,64 @@ class Settler:
             await self._changed.wait()
             self._changed.clear()
             while self._waiting:
-                taken, self._waiting = self._waiting[:OUTCOMES_MAX], self._waiting[OUTCOMES_MAX:]
+                count = _batch(self._waiting)
+                taken, self._waiting = self._waiting[:count], self._waiting[count:]
                 await self._settle(taken)
                 self._settled(len(taken))
 
     async def _settle(self, taken: list[Judged]) -> None:
-        owed = [one.owed for one in taken if one.owed is not None]
-        complained = False
+        wait = RETRY_SECONDS
         while True:
             try:
-                notices = (
-                    await asyncio.to_thread(make_notices, owed, self._blobs, self._hostname, self._clock.wall_ms())
-                    if owed
-                    else []
-                )
-                await self._send(taken, notices)
+                await self._send(taken)
+                return
+            except (Bug, Invalid) as error:
+                # It will not become better. Alone, only the one that is wrong suffers.
+                if len(taken) == 1:
+                    self._services.log.critical(
+                        "settle-impossible", exc=error, queue_recipient=taken[0].outcome.queue_recipient_id
+                    )
+                    return
+                for one in taken:
+                    await self._settle([one])
                 return
             except MailError as error:
-                if not complained:
-                    self._log.error("settle-deferred", exc=error, outcomes=len(taken))
-                complained = True
-                await asyncio.sleep(RETRY_SECONDS)
+                if wait == RETRY_SECONDS:
+                    self._services.log.error("settle-deferred", exc=error, outcomes=len(taken))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, RETRY_SECONDS_MAX)
 
-    async def _send(self, taken: list[Judged], notices: list[Notice]) -> None:
+    async def _send(self, taken: list[Judged]) -> None:
+        services = self._services
+        owed = [one.owed for one in taken if one.owed is not None]
+        notices: list[Notice] = []
+        if owed:
+            notices = await asyncio.to_thread(
+                make_notices, owed, services.blobs, services.hostname, services.clock.wall_ms()
+            )
         outcomes = [one.outcome.as_json() for one in taken]
-        owed_by = {(one, notice.kind): place for place, notice in enumerate(notices) for one in notice.recipient_ids}
+        place_of = {(one, notice.kind): place for place, notice in enumerate(notices) for one in notice.recipient_ids}
         for fields, one in zip(outcomes, taken, strict=True):
             if one.owed is not None:
                 kind = one.owed.kind.value
-                fields["dsns"] = [(kind, owed_by[(one.outcome.queue_recipient_id, kind)])]
+                fields["dsns"] = [(kind, place_of[(one.outcome.queue_recipient_id, kind)])]
         descriptors = [_memory_file(notice.octets) for notice in notices]
         try:
             messages = [_message(notice) for notice in notices]
-            await self._keeper.call("settle", {"outcomes": outcomes, "messages": messages}, descriptors)
+            await services.keeper.call("settle", {"outcomes": outcomes, "messages": messages}, descriptors)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
 
-def released(outcome: Outcome) -> Judged:
-    return Judged(outcome, None)
+def _batch(waiting: list[Judged]) -> int:
+    """How many fit into one call."""
+    owed = 0
+    for place, one in enumerate(waiting[:OUTCOMES_MAX]):
+        owed += one.owed is not None
+        if owed > OWED_MAX:
+            return place
+    return min(len(waiting), OUTCOMES_MAX)
 
 
 def _message(notice: Notice) -> dict[str, Any]:

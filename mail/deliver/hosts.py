@@ -1,17 +1,20 @@
 """Which hosts take mail for a domain, and at which addresses (RFC 5321 §5.1).
 
-Single null MX: the domain takes no mail, a permanent failure (RFC 7505). No MX: the domain itself. A host whose
-addresses are private or our own is refused unless settings allow it (security OU-2).
+1. Null MX: the domain takes no mail, a permanent failure (RFC 7505 §4). No MX: the domain itself. A domain that does
+   not exist is an error at once; one that has no address is tried again, for somebody may be repairing it.
+2. A host whose addresses are private or of this machine is refused unless settings allow it (security OU-2). When we
+   are among the exchangers ourselves, only better ones than we are asked.
 """
 
+import ipaddress
 import random
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from mail.address import Address
 from mail.dns.resolver import LookupFailed, Mx, NoRecords, Resolver, addresses, is_public, parse_mx
-from mail.smtp.client import local_reply
-from mail.smtp.reply_reader import Reply
+from mail.smtp.reply_reader import Reply, local_reply
 
 HOSTS_MAX = 10
 ADDRESSES_MAX = 4
@@ -31,68 +34,122 @@ class Unroutable(Exception):
         self.reply = reply
 
 
-async def find_hosts(
-    resolver: Resolver, domain: str, *, private_allowed: bool, shuffle: Callable[[list[Mx]], None] = random.shuffle
-) -> list[Host]:
-    """Hosts with at least one usable address, in the order to try them. Unroutable when there is none."""
-    if domain.startswith("["):
-        ip = domain[1:-1].removeprefix("IPv6:")
-        return [_allowed(Host(domain, (ip,)), private_allowed)]
-    hosts: list[Host] = []
-    refused: Unroutable | None = None
-    unknown = False
-    for one in await _exchangers(resolver, domain, shuffle):
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """Looks hosts up. `is_own` tells whether an address is this machine's, `hostname` is its name."""
+
+    resolver: Resolver
+    hostname: str
+    is_own: Callable[[str], bool]
+    shuffle: Callable[[list[Mx]], None] = random.shuffle
+
+    async def find(self, domain: str, *, private_allowed: bool = False, ipv4_first: bool = False) -> list[Host]:
+        """Hosts with at least one usable address, in the order to try them. Unroutable when there is none."""
+        if domain.startswith("["):
+            # RFC 5321 §4.1.3
+            ip = str(ipaddress.ip_address(domain[1:-1].removeprefix("IPv6:")))
+            return [self._allowed(Host(ip, (ip,)), private_allowed)]
+        exchangers, exists = await self._exchangers(domain)
+        found = await self._addressed(exchangers, private_allowed)
+        if not found.hosts:
+            raise found.why_none(domain, exists)
+        return [Host(host.name, _interleaved(host.ips, ipv4_first)) for host in found.hosts]
+
+    async def _exchangers(self, domain: str) -> tuple[list[Mx], bool]:
+        """By preference, at random among equals; and whether the domain exists at all."""
         try:
-            ips = await addresses(resolver, one.host)
-            hosts.append(_allowed(Host(one.host, tuple(ips[:ADDRESSES_MAX])), private_allowed))
-        except NoRecords:
-            continue
-        except LookupFailed:
-            unknown = True
-        except Unroutable as error:
-            refused = error
-        if len(hosts) >= HOSTS_MAX:
-            break
-    if hosts:
-        return hosts
-    if refused is not None and not unknown:
-        raise refused
-    if unknown:
-        raise Unroutable(local_reply(451, "4.4.3", f"the DNS does not answer for the mail exchangers of {domain}"))
-    raise Unroutable(local_reply(451, "4.4.4", f"no mail exchanger of {domain} has an address"))
+            answer = await self.resolver.lookup(domain, "MX")
+        except NoRecords as error:
+            return [Mx(0, domain)], error.exists
+        except LookupFailed as error:
+            raise Unroutable(local_reply(451, "4.4.3", f"the DNS does not answer for the MX of {domain}")) from error
+        found = [mx for mx in map(parse_mx, answer.records) if mx is not None]
+        if [mx.host for mx in found] == [""]:
+            raise Unroutable(local_reply(556, "5.1.10", f"{domain} takes no mail (null MX)"))
+        usable = [mx for mx in found if mx.host]
+        if not usable:
+            raise Unroutable(local_reply(451, "4.4.4", f"the MX records of {domain} cannot be read"))
+        self.shuffle(usable)
+        return sorted(usable, key=lambda mx: mx.preference), True
+
+    async def _addressed(self, exchangers: list[Mx], private_allowed: bool) -> "_Found":
+        found = _Found()
+        for one in exchangers:
+            if len(found.hosts) >= HOSTS_MAX:
+                break
+            try:
+                ips = await addresses(self.resolver, one.host)
+                if not private_allowed and self._is_us(one.host, ips):
+                    # RFC 5321 §5.1: neither we nor anybody as good as we or worse, or mail would go in circles.
+                    found.leave_out(one.preference, exchangers)
+                    break
+                found.hosts.append(self._allowed(Host(one.host, tuple(ips)), private_allowed))
+            except NoRecords as error:
+                found.exists = found.exists or error.exists
+            except LookupFailed:
+                found.unknown = True
+            except Unroutable as error:
+                found.refused = error
+        return found
+
+    def _is_us(self, host: str, ips: list[str]) -> bool:
+        return host == self.hostname or any(is_public(ip) and self.is_own(ip) for ip in ips)
+
+    def _allowed(self, host: Host, private_allowed: bool) -> Host:
+        if private_allowed:
+            return host
+        usable = tuple(ip for ip in host.ips if is_public(ip) and not self.is_own(ip))
+        if not usable:
+            words = f"{host.name} has only private or local addresses ({', '.join(host.ips)}); mail is not sent there"
+            raise Unroutable(local_reply(550, "5.4.4", words))
+        return Host(host.name, usable)
 
 
-async def _exchangers(resolver: Resolver, domain: str, shuffle: Callable[[list[Mx]], None]) -> list[Mx]:
-    """By preference, at random among equals."""
-    try:
-        answer = await resolver.lookup(domain, "MX")
-    except NoRecords:
-        # RFC 5321 §5.1: the domain is its own implicit MX.
-        return [Mx(0, domain)]
-    except LookupFailed as error:
-        raise Unroutable(local_reply(451, "4.4.3", f"the DNS does not answer for the MX of {domain}")) from error
-    found = [mx for mx in map(parse_mx, answer.records) if mx is not None]
-    if [mx.host for mx in found] == [""]:
-        raise Unroutable(local_reply(556, "5.1.10", f"{domain} takes no mail (null MX)"))
-    usable = [mx for mx in found if mx.host]
-    if not usable:
-        raise Unroutable(local_reply(451, "4.4.4", f"the MX records of {domain} cannot be read"))
-    shuffle(usable)
-    return sorted(usable, key=lambda mx: mx.preference)
+class _Found:
+    """What looking up the exchangers' addresses gave."""
+
+    def __init__(self) -> None:
+        self.hosts: list[Host] = []
+        self.refused: Unroutable | None = None
+        self.unknown = False
+        self.exists = False
+
+    def leave_out(self, preference: int, exchangers: list[Mx]) -> None:
+        better = {mx.host for mx in exchangers if mx.preference < preference}
+        self.hosts = [host for host in self.hosts if host.name in better]
+        self.refused = Unroutable(local_reply(550, "5.4.6", "the mail exchanger is this very host: a routing loop"))
+
+    def why_none(self, domain: str, domain_exists: bool) -> Unroutable:
+        if self.unknown:
+            words = f"the DNS does not answer for the mail exchangers of {domain}"
+            return Unroutable(local_reply(451, "4.4.3", words))
+        if self.refused is not None:
+            return self.refused
+        if not domain_exists and not self.exists:
+            # RFC 5321 §5.1: a domain that does not exist MUST be reported as an error.
+            return Unroutable(local_reply(550, "5.1.2", f"the domain {domain} does not exist"))
+        return Unroutable(local_reply(451, "4.4.4", f"no mail exchanger of {domain} has an address"))
 
 
-def _allowed(host: Host, private_allowed: bool) -> Host:
-    if private_allowed:
-        return host
-    public = tuple(ip for ip in host.ips if is_public(ip))
-    if not public:
-        words = f"{host.name} has only private or local addresses ({', '.join(host.ips)}); mail is not sent there"
-        raise Unroutable(local_reply(550, "5.4.4", words))
-    return Host(host.name, public)
+def _interleaved(ips: tuple[str, ...], ipv4_first: bool) -> tuple[str, ...]:
+    """Both families in turn, so that one that does not work costs one time-out and not all."""
+    six = [ip for ip in ips if ":" in ip]
+    four = [ip for ip in ips if ":" not in ip]
+    first, second = (four, six) if ipv4_first else (six, four)
+    turns = max(len(first), len(second))
+    mixed = [ip for turn in range(turns) for ip in (*first[turn : turn + 1], *second[turn : turn + 1])]
+    return tuple(mixed[:ADDRESSES_MAX])
 
 
-def domain_of(rcpt_to: str) -> str:
-    return rcpt_to.rpartition("@")[2]
+def is_own_address(ip: str) -> bool:
+    """Is the address one of this machine's: the kernel lets nobody bind another's."""
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as tried:
+        try:
+            tried.bind((ip, 0))
+        except OSError:
+            return False
+    return True
 
 
 def simulated(address: Address) -> Reply | None:
@@ -105,6 +162,6 @@ def simulated(address: Address) -> Reply | None:
     if localpart.endswith("temperror"):
         return local_reply(451, "4.0.0", "simulated temporary failure in the queue")
     code = localpart[-3:]
-    if code.isdigit() and 400 <= int(code) < 600:
+    if code.isascii() and code.isdigit() and 400 <= int(code) < 600:
         return local_reply(int(code), f"{code[0]}.0.0", f"simulated failure {code} in the queue")
     return None

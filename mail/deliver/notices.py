@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mail import dsn
 from mail.deliver.outcome import Owed
+from mail.errors import StorageFault
 from mail.message.dates import render_date
 from mail.store.blobs import BlobStore
 from mail.store.queue import Claimed
@@ -45,6 +46,12 @@ def _notice(kind: dsn.Kind, group: list[Owed], blobs: BlobStore, hostname: str, 
 def _original(claimed: Claimed, blobs: BlobStore) -> dsn.Original:
     whole = claimed.ret == "FULL" and claimed.size <= dsn.ORIGINAL_MAX
     most = dsn.ORIGINAL_MAX if whole else dsn.HEADER_MAX
-    content = claimed.octets if claimed.octets is not None else blobs.read_start(claimed.folder, claimed.blob_id, most)
+    content = claimed.octets
+    if content is None:
+        try:
+            content = blobs.read_start(claimed.folder, claimed.blob_id, most)
+        except StorageFault:
+            # A notice without the original's header is better than none.
+            content = b""
     octets = claimed.prefix + content
     return dsn.Original(claimed.message_id, claimed.envid, claimed.queued_at, octets, whole, claimed.smtputf8)

@@ -1,9 +1,10 @@
 """From replies to outcomes: what moves the queue, and what the sender is told.
 
 A DSN is owed for a failure (unless NOTIFY says otherwise), once for a delay, and for success when it was asked for and
-the remote cannot tell (RFC 3461 §6); never to the null sender (security SM-10).
+the remote cannot tell (RFC 3461 §5.2.2) or is we ourselves; never to the null sender (security SM-10).
 """
 
+import re
 from dataclasses import dataclass
 
 from mail.dsn import Kind, RecipientReport
@@ -11,6 +12,12 @@ from mail.queue.outcome import DEFERRED, DELIVERED, FAILED, Outcome
 from mail.queue.schedule import delay_notice_due, next_attempt
 from mail.smtp.reply_reader import Reply
 from mail.store.queue import Claimed
+
+# What is kept of the remote's words, in the queue and in the trace.
+TEXT_MAX = 2000
+
+# RFC 3463 §3.8: security or policy status. Over one family of addresses it may be another story than over the other.
+_POLICY = re.compile(r"5\.7\.\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,10 @@ class Verdict:
     tls: str = ""
     # The remote takes DSN parameters: it will tell of success itself.
     remote_tells: bool = False
+    # Stored in a mailbox of ours, not handed on.
+    final: bool = False
+    # The host has addresses of the other family too.
+    dual_stack: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +58,12 @@ def judge(verdict: Verdict, now: int, *, delay_after_ms: int, jitter: float) -> 
     again: int | None = None
     if reply.positive:
         result = DELIVERED
-    elif reply.permanent:
+    elif reply.permanent and not _other_family_may_do(verdict):
         result = FAILED
     else:
         again = next_attempt(claimed.attempts, now, claimed.expires_at, jitter=jitter)
         result = DEFERRED if again is not None else FAILED
-    kind = _owed_kind(verdict, result, now, delay_after_ms)
+    kind = _owed_kind(verdict, result, again or now, delay_after_ms)
     outcome = Outcome(
         queue_recipient_id=claimed.id,
         attempt_id=claimed.attempt_id,
@@ -60,7 +71,7 @@ def judge(verdict: Verdict, now: int, *, delay_after_ms: int, jitter: float) -> 
         ended_at=now,
         code=reply.code,
         enhanced=reply.enhanced,
-        text=reply.text,
+        text=reply.text[:TEXT_MAX],
         host=verdict.host,
         ip=verdict.ip,
         tls=verdict.tls,
@@ -71,18 +82,24 @@ def judge(verdict: Verdict, now: int, *, delay_after_ms: int, jitter: float) -> 
     return Judged(outcome, Owed(kind, claimed, _report(verdict, result, now)))
 
 
-def _owed_kind(verdict: Verdict, result: str, now: int, delay_after_ms: int) -> Kind | None:
+def _other_family_may_do(verdict: Verdict) -> bool:
+    """Refused by policy at the first attempt, at a host of both families: next the other (features §1i)."""
+    first_of_two = verdict.dual_stack and verdict.claimed.attempts == 1
+    return first_of_two and _POLICY.fullmatch(verdict.reply.enhanced) is not None
+
+
+def _owed_kind(verdict: Verdict, result: str, next_at: int, delay_after_ms: int) -> Kind | None:
     claimed = verdict.claimed
     if not claimed.mail_from:
         return None
     asked = claimed.notify.split(",") if claimed.notify else ["FAILURE", "DELAY"]
     if result == FAILED and "FAILURE" in asked:
         return Kind.FAILED
-    late = delay_notice_due(claimed.queued_at, now, delay_after_ms, sent=claimed.delay_dsn_sent)
+    late = delay_notice_due(claimed.queued_at, next_at, delay_after_ms, sent=claimed.delay_dsn_sent)
     if result == DEFERRED and "DELAY" in asked and late:
         return Kind.DELAYED
     if result == DELIVERED and "SUCCESS" in asked and not verdict.remote_tells:
-        return Kind.RELAYED
+        return Kind.DELIVERED if verdict.final else Kind.RELAYED
     return None
 
 
@@ -93,11 +110,13 @@ def _report(verdict: Verdict, result: str, now: int) -> RecipientReport:
     status = first + reply.enhanced[1:] if reply.enhanced else f"{first}.0.0"
     if result == FAILED and not reply.permanent:
         status = "5.4.7"
+    said = f"{reply.code} {reply.enhanced} {reply.text}".replace("  ", " ").strip()
     return RecipientReport(
         address=claimed.rcpt_to,
         status=status,
-        diagnostic=f"{reply.code} {reply.enhanced} {reply.text}".replace("  ", " ").strip(),
-        remote_mta=verdict.host,
+        diagnostic=said[:TEXT_MAX],
+        # Nobody said what is ours: no server is named for it.
+        remote_mta="" if reply.ours else verdict.host,
         orcpt=claimed.orcpt,
         last_attempt_at=now,
         will_retry_until=claimed.expires_at,

@@ -1,5 +1,10 @@
 """Where a message for a domain goes. Pure, and it explains itself: `Plan.why` is shown to whoever asks.
 
+    local bundle       everything           -> loopback   (back to our own port 25)
+    a domain of ours   its accounts         -> local      (the keeper stores it)
+    a smarthost is set everything else      -> smarthost
+    otherwise          everything else      -> the mail exchangers of the domain
+
 Policies to come (routes, transports, MTA-STS, DANE) add ways to choose a plan here; attempts only follow it.
 """
 
@@ -14,18 +19,22 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`fixed` is a host and port to use as they are; without it the domain's mail exchangers are looked up.
+    """`fixed` is a host and port to use as they are; `local` needs no host; else the domain's mail exchangers are
+    looked up.
 
     `name` tells destinations apart: what has the same name may share a connection.
     """
 
     name: str
     why: str
+    local: bool = False
     fixed: tuple[str, int] | None = None
     login: Login | None = None
     # STARTTLS: tried where offered; needed when a login goes over it.
     tls_required: bool = False
     private_allowed: bool = False
+    # The last attempt was refused by policy over one family of addresses: now the other comes first.
+    ipv4_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +47,31 @@ class Routes:
     private_destinations: bool = False
 
 
-def plan(domain: str, routes: Routes) -> Plan:
+def plan(domain: str, routes: Routes, *, ours: bool = False, ipv4_first: bool = False) -> Plan:
+    """`ours`: mail for that domain is for accounts of ours."""
     if routes.loopback is not None:
         where = f"{routes.loopback[0]}:{routes.loopback[1]}"
-        return Plan("loopback", f"everything goes back to {where}: this is a local bundle", routes.loopback)
+        why = f"everything goes back to {where}: this is a local bundle"
+        return Plan("loopback", why, fixed=routes.loopback, private_allowed=True)
+    if ours:
+        return Plan("local", f"{domain} is a domain of ours", local=True)
     if routes.smarthost is not None:
         where = f"{routes.smarthost[0]}:{routes.smarthost[1]}"
         login = routes.smarthost_login
-        why = f"the setting smarthost sends everything to {where}"
-        return Plan("smarthost", why, routes.smarthost, login, tls_required=login is not None, private_allowed=True)
-    why = f"the mail exchangers of {domain}"
-    return Plan(domain, why, private_allowed=routes.private_destinations)
+        return Plan(
+            "smarthost",
+            f"the setting smarthost sends everything to {where}",
+            fixed=routes.smarthost,
+            login=login,
+            tls_required=login is not None,
+            private_allowed=True,
+        )
+    return Plan(
+        f"{domain} (IPv4 first)" if ipv4_first else domain,
+        f"the mail exchangers of {domain}",
+        private_allowed=routes.private_destinations,
+        ipv4_first=ipv4_first,
+    )
 
 
 def host_and_port(text: str, default_port: int) -> tuple[str, int] | None:

@@ -1,9 +1,10 @@
-"""The real DNS, asked through one local validating resolver. No other module of ours asks.
+"""The real DNS, asked through one validating resolver and no other. No other module of ours asks.
+
+A question has five seconds. How many are asked at a time is bounded by the connections that ask.
 
 The AD bit is believed only from loopback: from farther away anybody could have set it. RFC 4035 §4.9.3.
 """
 
-import asyncio
 import ipaddress
 
 import dns.asyncresolver
@@ -16,12 +17,11 @@ import dns.resolver
 from mail.dns.resolver import Answer, LookupFailed, NoRecords
 
 SECONDS = 5.0
-AT_ONCE = 200
 CACHED = 5000
 
 
 class LiveResolver:
-    """Bounded in time and in how many questions are under way."""
+    """May be used from one event loop after another: its cache outlives them."""
 
     def __init__(self, resolver: str) -> None:
         """`resolver` is host:port."""
@@ -36,13 +36,11 @@ class LiveResolver:
         asks.cache = dns.resolver.LRUCache(CACHED)
         self._asks = asks
         self._trusted = ipaddress.ip_address(host.strip("[]")).is_loopback
-        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def lookup(self, name: str, kind: str) -> Answer:
         question = f"{kind} {name}"
         try:
-            async with self._room:
-                answer = await self._asks.resolve(dns.name.from_text(name), kind, search=False)
+            answer = await self._asks.resolve(dns.name.from_text(name), kind, search=False)
         except dns.resolver.NXDOMAIN as error:
             raise NoRecords(question, exists=False) from error
         except dns.resolver.NoAnswer as error:

@@ -1,12 +1,14 @@
 """Replies of an SMTP server: octets in, replies out. Pure and bounded (security SM-9).
 
+A line may have 2,048 octets, of which 512 are kept; a reply 100 lines and 64 KiB. What is kept is printable.
+
 reply-line = code ( "-" / SP ) text CRLF; the last of a reply has the space. RFC 5321 §4.2.
 """
 
 import re
 from dataclasses import dataclass
 
-# RFC 5321 §4.5.3.1.5 says 512; real servers explain more, and memory for one line is no danger.
+# RFC 5321 §4.5.3.1.5 says 512; real servers explain more, and that is no reason not to understand their code.
 LINE_MAX = 2048
 LINES_MAX = 100
 TOTAL_MAX = 64 << 10
@@ -22,8 +24,11 @@ class BadReply(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
+    """`ours`: nobody said it; it is how we put what happened into SMTP's words."""
+
     code: int
     lines: tuple[str, ...]
+    ours: bool = False
 
     @property
     def enhanced(self) -> str:
@@ -44,6 +49,11 @@ class Reply:
     @property
     def permanent(self) -> bool:
         return self.code >= 500
+
+
+def local_reply(code: int, enhanced: str, text: str) -> Reply:
+    """What we say ourselves where the server had no chance to."""
+    return Reply(code, (f"{enhanced} {text}",), ours=True)
 
 
 class ReplyReader:

@@ -5,7 +5,7 @@
 3. States move only as `mail.queue.states` allows: each statement names the states it moves from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,8 @@ class Claimed:
     # "fail" when an administrator gave it up: its sender is told by the same way as of any failure.
     reason: str
     last_text: str
+    # The reply of the attempt before this one; 0 at the first.
+    last_code: int
 
 
 def add(tx: Connection, added: NewQueueMessage, now: int) -> tuple[int, list[int]]:
@@ -110,13 +112,15 @@ def add(tx: Connection, added: NewQueueMessage, now: int) -> tuple[int, list[int
     return int(message_id), list(made.scalars())
 
 
-def due_at(connection: Connection) -> int | None:
-    """When the next recipient is due; None when none waits."""
+def due_at(connection: Connection, *, not_domains: Collection[str] = ()) -> int | None:
+    """When the next recipient is due, those of some domains not counted; None when none waits."""
     wanted = select(func.min(queue_recipient.c.next_attempt_at)).where(queue_recipient.c.state == State.DUE.value)
+    if not_domains:
+        wanted = wanted.where(queue_recipient.c.domain.not_in(list(not_domains)))
     return connection.execute(wanted).scalar()
 
 
-def _fair(now: int, most: int, locking: bool) -> Select[Any]:
+def _fair(now: int, most: int, not_domains: Collection[str], locking: bool) -> Select[Any]:
     """The ids of due recipients, taking turns between accounts, oldest first within each."""
     ranked = (
         select(
@@ -126,7 +130,11 @@ def _fair(now: int, most: int, locking: bool) -> Select[Any]:
             .over(partition_by=queue_recipient.c.account_id, order_by=queue_recipient.c.next_attempt_at)
             .label("turn"),
         )
-        .where(queue_recipient.c.state == State.DUE.value, queue_recipient.c.next_attempt_at <= now)
+        .where(
+            queue_recipient.c.state == State.DUE.value,
+            queue_recipient.c.next_attempt_at <= now,
+            queue_recipient.c.domain.not_in(list(not_domains)),
+        )
         .subquery()
     )
     chosen = select(ranked.c.id).order_by(ranked.c.turn, ranked.c.next_attempt_at).limit(most)
@@ -137,13 +145,21 @@ def _fair(now: int, most: int, locking: bool) -> Select[Any]:
 
 
 def claim(
-    tx: Connection, owner: str, now: int, most: int, *, lease_ms: int = 900_000, step_ms: int = 450_000
+    tx: Connection,
+    owner: str,
+    now: int,
+    most: int,
+    *,
+    not_domains: Collection[str] = (),
+    lease_ms: int = 900_000,
+    step_ms: int = 450_000,
 ) -> list[Claimed]:
     """Lease up to `most` due recipients to `owner` and begin an attempt for each, in this transaction.
 
-    The next attempt is provisionally `step_ms` away; settling sets the true one.
+    `not_domains`: of those enough wait at the owner already, so that one slow destination does not fill his hands. The
+    next attempt is provisionally `step_ms` away; settling sets the true one.
     """
-    chosen = _fair(now, most, tx.dialect.name == "postgresql")
+    chosen = _fair(now, most, not_domains, tx.dialect.name == "postgresql")
     leased = tx.execute(
         update(queue_recipient)
         .where(queue_recipient.c.id.in_(chosen), queue_recipient.c.state == State.DUE.value)
@@ -192,6 +208,7 @@ _CLAIMED = (
     queue_message.c.cid,
     queue_recipient.c.reason,
     queue_recipient.c.last_text,
+    queue_recipient.c.last_code,
 )
 
 

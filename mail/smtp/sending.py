@@ -1,0 +1,228 @@
+"""One message over a connection of ours: envelope, content, and a reply for each recipient.
+
+    MAIL, RCPT…, DATA (pipelined where the server does) -> content -> [before_final_dot] -> final dot -> replies
+
+1. A break of the connection is an answer too: a temporary one, for each recipient the server had not refused already.
+   Only after the final dot nobody knows whether the message was taken; `Sent.unknown` says so.
+2. Between the first octet of content and the reply to the final dot the connection is good for nothing else: whatever
+   goes wrong there closes it, or the rest would be read as content.
+3. Nothing but a 2xx to the final dot means delivered.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+
+from mail.smtp import xtext
+from mail.smtp.client import SmtpClient, command_line
+from mail.smtp.outgoing import FINAL_DOT, UnsendableContent, dot_stuffed
+from mail.smtp.reply_reader import Reply, local_reply
+from mail.smtp.wire import ConversationFailed
+
+BeforeFinalDot = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """`notify` and `orcpt` as RFC 3461 has them, the address of the latter decoded."""
+
+    address: str
+    notify: str = ""
+    orcpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """`smtputf8`: an address or the header needs it, so that a server without it cannot have the message."""
+
+    mail_from: str
+    recipients: tuple[Recipient, ...]
+    size: int
+    eightbit: bool = False
+    smtputf8: bool = False
+    envid: str = ""
+    ret: str = ""
+
+
+@dataclass(slots=True)
+class Sent:
+    """`replies`: one for each recipient, in order, that decides it alone. `too_many`: the places of those the server
+    would take in another transaction.
+    """
+
+    replies: list[Reply] = field(default_factory=list)
+    too_many: list[int] = field(default_factory=list)
+    unknown: bool = False
+
+
+async def send(
+    client: SmtpClient, envelope: Envelope, pieces: Iterator[bytes], before_final_dot: BeforeFinalDot
+) -> Sent:
+    """One transaction. `before_final_dot` is awaited when all but the final dot is out (security §3.6); it may raise
+    ConversationFailed, and then the dot is not sent. OSError when the content cannot be read.
+    """
+    refused = unsendable(client, envelope)
+    if refused is not None:
+        return Sent([refused] * len(envelope.recipients))
+    mail, rcpts, data = await _begin(client, envelope)
+    sent = Sent(rcpts if mail.positive else [mail] * len(rcpts))
+    taken = [place for place, reply in enumerate(sent.replies) if reply.positive]
+    sent.too_many = _too_many(sent.replies)
+    if data.code == 354:
+        # A server that pipelines may say 354 though it took nobody; then the lone dot ends it (RFC 2920 §3.1).
+        final = await _content(client, pieces if taken else iter(()), before_final_dot, sent)
+        client.messages += 1
+    else:
+        final = data if not data.positive else local_reply(451, "4.5.0", f"{data.code} is no answer to DATA")
+        await _reset(client)
+    for place in taken:
+        sent.replies[place] = final
+    return sent
+
+
+def unsendable(client: SmtpClient, envelope: Envelope) -> Reply | None:
+    """Why this server cannot take the message at all."""
+    limit = client.extensions.get("SIZE", "")
+    if limit.isascii() and limit.isdigit() and 0 < int(limit[:18]) < envelope.size:
+        return local_reply(552, "5.3.4", f"message of {envelope.size} octets is over the server's limit of {limit}")
+    needed = envelope.smtputf8 or not _is_ascii(envelope)
+    if needed and "SMTPUTF8" not in client.extensions:
+        return local_reply(553, "5.6.7", "the server does not take internationalized mail (SMTPUTF8)")
+    return None
+
+
+def _is_ascii(envelope: Envelope) -> bool:
+    return envelope.mail_from.isascii() and all(one.address.isascii() for one in envelope.recipients)
+
+
+async def _begin(client: SmtpClient, envelope: Envelope) -> tuple[Reply, list[Reply], Reply]:
+    """MAIL, RCPT and DATA; one write and then all replies where the server pipelines (RFC 2920)."""
+    commands = [_mail(client, envelope), *(_rcpt(client, one) for one in envelope.recipients), "DATA"]
+    if "PIPELINING" in client.extensions:
+        replies = await _pipelined(client, commands)
+    else:
+        replies = await _one_by_one(client, commands)
+    return replies[0], replies[1:-1], replies[-1]
+
+
+async def _pipelined(client: SmtpClient, commands: list[str]) -> list[Reply]:
+    wire, timers = client.wire, client.timers
+    replies: list[Reply] = []
+    try:
+        wire.expect_nothing()
+        await wire.write(b"".join(map(command_line, commands)), timers.command)
+        for place in range(len(commands)):
+            last = place == len(commands) - 1
+            replies.append(await wire.reply(timers.data_start if last else timers.command))
+            if replies[-1].code == 421:
+                break
+    except ConversationFailed as error:
+        replies.append(error.reply)
+    return _filled(client, replies, len(commands))
+
+
+async def _one_by_one(client: SmtpClient, commands: list[str]) -> list[Reply]:
+    replies: list[Reply] = []
+    try:
+        for command in commands:
+            if command == "DATA" and not any(reply.positive for reply in replies[1:]):
+                replies.append(local_reply(503, "5.5.1", "no recipient was taken"))
+                break
+            replies.append(await client.command(command, client.timers.data_start if command == "DATA" else None))
+            if replies[-1].code == 421 or not replies[0].positive:
+                break
+    except ConversationFailed as error:
+        replies.append(error.reply)
+    return _filled(client, replies, len(commands))
+
+
+def _filled(client: SmtpClient, replies: list[Reply], wanted: int) -> list[Reply]:
+    """With the last reply standing for those that were not had. After a 421 the server is gone (RFC 5321 §3.8)."""
+    if replies[-1].code == 421:
+        client.close()
+    return replies + [replies[-1]] * (wanted - len(replies))
+
+
+def _mail(client: SmtpClient, envelope: Envelope) -> str:
+    parts = [f"MAIL FROM:<{envelope.mail_from}>"]
+    if "SIZE" in client.extensions:
+        parts.append(f"SIZE={envelope.size}")
+    if envelope.eightbit and "8BITMIME" in client.extensions:
+        parts.append("BODY=8BITMIME")
+    if envelope.smtputf8 or not _is_ascii(envelope):
+        parts.append("SMTPUTF8")
+    if "DSN" in client.extensions:
+        if envelope.ret:
+            parts.append(f"RET={envelope.ret}")
+        if envelope.envid:
+            parts.append(f"ENVID={xtext.encode(envelope.envid)}")
+    return " ".join(parts)
+
+
+def _rcpt(client: SmtpClient, recipient: Recipient) -> str:
+    parts = [f"RCPT TO:<{recipient.address}>"]
+    if "DSN" in client.extensions:
+        if recipient.notify:
+            parts.append(f"NOTIFY={recipient.notify}")
+        if recipient.orcpt:
+            kind, _, address = recipient.orcpt.partition(";")
+            # utf-8 addresses are kept in their transfer form (RFC 6533 §3).
+            parts.append(f"ORCPT={kind};{address if kind == 'utf-8' else xtext.encode(address)}")
+    return " ".join(parts)
+
+
+def _too_many(replies: list[Reply]) -> list[int]:
+    """452 or 552 after one was taken: the rest belongs in another transaction (RFC 5321 §4.5.3.1.10)."""
+    places: list[int] = []
+    taken = False
+    for place, reply in enumerate(replies):
+        taken = taken or reply.positive
+        if taken and reply.code in (452, 552) and reply.enhanced in ("", "4.5.3", "5.5.3"):
+            places.append(place)
+    return places
+
+
+async def _reset(client: SmtpClient) -> None:
+    """Leave the transaction that DATA did not begin. Whether that works decides nothing but the connection."""
+    if client.wire.failure is None:
+        try:
+            await client.command("RSET")
+        except ConversationFailed:
+            client.close()
+
+
+async def _content(client: SmtpClient, pieces: Iterator[bytes], before_final_dot: BeforeFinalDot, sent: Sent) -> Reply:
+    """The content and the final dot; the reply that decides for all who were taken."""
+    wire, timers = client.wire, client.timers
+    try:
+        for piece in dot_stuffed(pieces):
+            await wire.write(piece, timers.data_block)
+        await before_final_dot()
+        if wire.replies:
+            # Said before the message was whole: a refusal stands, and nothing else can be an answer to it.
+            client.close()
+            early = wire.replies.popleft()
+            return (
+                early if early.code >= 400 else local_reply(451, "4.5.0", f"{early.code} before the message was whole")
+            )
+        sent.unknown = True
+        await wire.write(FINAL_DOT, timers.data_block)
+        reply = await wire.reply(timers.data_end)
+        sent.unknown = False
+        if reply.code == 421:
+            client.close()
+        return reply
+    except UnsendableContent as error:
+        client.close()
+        return local_reply(554, "5.6.0", str(error))
+    except ConversationFailed as error:
+        client.close()
+        return _broken(error, sent.unknown)
+    except BaseException:
+        client.close()
+        raise
+
+
+def _broken(error: ConversationFailed, unknown: bool) -> Reply:
+    if not unknown:
+        return error.reply
+    return local_reply(451, "4.4.2", f"{error}; this was after the final dot, so the message may have been taken")
