@@ -180,7 +180,7 @@ def change_account(tx: Connection, account_id: int, **values: Any) -> None:
 
 
 def remove_account(tx: Connection, account_id: int) -> None:
-    """Its mail, its mailboxes, its addresses and itself. The caller has ended its queued messages (mail.store.queue)."""
+    """Its mail, its mailboxes, its addresses and itself. The caller has ended its queued messages."""
     for table in (message, vanished, mailbox_keyword, subscription, mailbox, address):
         tx.execute(delete(table).where(table.c.account_id == account_id))
     tx.execute(delete(account).where(account.c.id == account_id))

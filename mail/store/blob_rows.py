@@ -1,4 +1,4 @@
-"""The rows beside the blob files. A row is committed after its file is durable, and removed before its file (rule b)."""
+"""The rows beside the blob files. A row is committed after its file is durable, removed before it (rule b)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def known(connection: Connection, ids: Iterable[str]) -> set[str]:
 def contents(connection: Connection, ids: Sequence[str]) -> dict[str, bytes]:
     """The octets of those that lie in their rows."""
     wanted = select(blob_content.c.blob_id, blob_content.c.octets).where(blob_content.c.blob_id.in_(list(ids)))
-    return dict(connection.execute(wanted).tuples().all())
+    return dict(connection.execute(wanted).all())
 
 
 def unreferenced(connection: Connection, before: int, most: int = 200) -> list[BlobRow]:

@@ -184,7 +184,7 @@ class AccountState:
         self.changes.events.append(MailboxKeywords(self.id, counters.id, self.touch(counters)))
 
     def add_messages(self, mailbox_id: int, added: Sequence[NewMessage]) -> list[int]:
-        """Put messages into a mailbox; returns their UIDs in order. OverQuota, NoSuchMailbox. `flush` writes the rows."""
+        """Put messages into a mailbox; their UIDs in order. OverQuota, NoSuchMailbox. `flush` writes the rows."""
         counters = self.mailbox(mailbox_id)
         self.grow(sum(one.size for one in added))
         modseq = self.touch(counters)

@@ -186,7 +186,8 @@ RULES = MAILBOX_RULES + QUEUE_RULES
 def _unregistered_keywords(connection: Connection) -> Iterator[tuple[str, str, str]]:
     """Every keyword of a message is one of its mailbox, and they are written in one way (features S03)."""
     known: dict[tuple[int, int], set[str]] = {}
-    for account_id, mailbox_id, keyword in connection.execute(select(*mailbox_keyword.primary_key)):
+    columns = (mailbox_keyword.c.account_id, mailbox_keyword.c.mailbox_id, mailbox_keyword.c.keyword)
+    for account_id, mailbox_id, keyword in connection.execute(select(*columns)):
         known.setdefault((account_id, mailbox_id), set()).add(keyword)
     used = select(message.c.account_id, message.c.mailbox_id, message.c.keywords).distinct()
     for account_id, mailbox_id, keywords in connection.execute(used.where(message.c.keywords != "")):

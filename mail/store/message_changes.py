@@ -22,7 +22,8 @@ def _selected(state: AccountState, mailbox_id: int, uids: Sequence[int], *column
     tx = state.changes.tx
     state.changes.flush()
     wanted = select(*columns).where(*_among(tx, state.id, mailbox_id)).order_by(message.c.uid)
-    return plain(tx.execute(wanted, {"uids": many(tx, uids)})).fetchall()
+    found: list[Any] = plain(tx.execute(wanted, {"uids": many(tx, uids)})).fetchall()
+    return found
 
 
 def store_flags(

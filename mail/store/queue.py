@@ -222,7 +222,7 @@ def _claimed(connection: Connection, attempts: dict[int, int]) -> list[Claimed]:
         .where(queue_recipient.c.id.in_(attempts))
         .order_by(queue_recipient.c.id)
     )
-    found = connection.execute(wanted).tuples().all()
+    found = connection.execute(wanted).all()
     return [Claimed(one, attempts[one], *rest) for one, *rest in found]
 
 
@@ -357,9 +357,7 @@ def _owed(tx: Connection, outcomes: Sequence[Outcome], now: int) -> list[tuple[O
         return []
     ids = [one.queue_recipient_id for one, _, _ in owed]
     sent = set(
-        tx.execute(
-            select(dsn_sent.c.queue_recipient_id, dsn_sent.c.kind).where(dsn_sent.c.queue_recipient_id.in_(ids))
-        ).tuples()
+        tx.execute(select(dsn_sent.c.queue_recipient_id, dsn_sent.c.kind).where(dsn_sent.c.queue_recipient_id.in_(ids)))
     )
     new = [(one, kind, place) for one, kind, place in owed if (one.queue_recipient_id, kind) not in sent]
     if new:

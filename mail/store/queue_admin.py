@@ -3,7 +3,7 @@
 States move only as `mail.queue.states` allows: each statement names the states it moves from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +81,8 @@ def list_queue(
     if mail_from:
         wanted = wanted.where(queue_message.c.mail_from.contains(mail_from, autoescape=True))
     wanted = wanted.order_by(queue_recipient.c.next_attempt_at, queue_recipient.c.id).limit(most)
-    return [QueuedRow(*values) for values in connection.execute(wanted).tuples()]
+    found: Iterable[Sequence[Any]] = connection.execute(wanted)
+    return [QueuedRow(*values) for values in found]
 
 
 def show(connection: Connection, recipient_id: int) -> tuple[QueuedRow, list[dict[str, Any]]]:
@@ -153,4 +154,4 @@ def remove_ended(tx: Connection, before: int, most: int) -> int:
 def counts(connection: Connection) -> dict[str, int]:
     """Recipients by state."""
     wanted = select(queue_recipient.c.state, func.count()).group_by(queue_recipient.c.state)
-    return dict(connection.execute(wanted).tuples().all())
+    return dict(connection.execute(wanted).all())

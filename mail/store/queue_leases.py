@@ -43,7 +43,7 @@ def reap(tx: Connection, dead: Iterable[str], now: int, in_progress: frozenset[i
     """
     lost = (queue_recipient.c.owner.in_(list(dead))) | (queue_recipient.c.lease_until < now)
     columns = (queue_recipient.c.id, queue_recipient.c.phase, queue_recipient.c.crashes)
-    found = tx.execute(select(*columns).where(queue_recipient.c.state == State.CLAIMED.value, lost)).tuples().all()
+    found = tx.execute(select(*columns).where(queue_recipient.c.state == State.CLAIMED.value, lost)).all()
     untried = [one for one, phase, _ in found if phase != "data-end" and one not in in_progress]
     if untried:
         _give_back(tx, untried, now)

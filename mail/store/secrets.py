@@ -119,7 +119,7 @@ class Secrets:
         ).where(credential.c.account_id == account_id, credential.c.id == PASSWORD_ID)
         with self._store.read() as connection:
             values = connection.execute(wanted).first()
-        return Verifiers(*values.tuple()) if values else None
+        return Verifiers(*values) if values else None
 
     def set_password(self, account_id: int, made: Verifiers, now: int) -> None:
         """Replace the password and end every web session of the account."""
@@ -193,5 +193,5 @@ class Secrets:
         """Today's counts; older ones are removed."""
         with self._store.write() as tx:
             tx.execute(delete(failure).where(failure.c.day < day))
-            found = tx.execute(select(failure.c.network, failure.c.day, failure.c.failures)).tuples()
+            found = tx.execute(select(failure.c.network, failure.c.day, failure.c.failures))
             return {network: (at, failures) for network, at, failures in found}

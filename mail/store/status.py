@@ -38,7 +38,7 @@ def _rows(connection: Connection, table: Table) -> int:
 
 
 def counts(connection: Connection, now: int) -> Counts:
-    """`queue` counts recipients by state; `queue_due` are those whose time has come, `queue_oldest_at` the oldest of them."""
+    """`queue` counts recipients by state; `queue_due` are those whose time has come, `queue_oldest_at` the first."""
     held = select(func.count(), func.coalesce(func.sum(mailbox.c.messages), 0)).select_from(mailbox)
     mailboxes, messages = connection.execute(held).one()
     states = select(queue_recipient.c.state, func.count()).group_by(queue_recipient.c.state)

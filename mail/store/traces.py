@@ -1,11 +1,11 @@
 """The trace: one searchable record for each message and recipient, in or out, taken or refused."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select
 
 from mail.store.schema import trace
 
@@ -77,7 +77,8 @@ def find(
     most: int = 100,
 ) -> list[TraceRow]:
     """Newest first. `address` matches either side of the envelope, `message_id` is without angle brackets."""
-    wanted = select(*[trace.c[name] for name in TraceRow.__dataclass_fields__]).where(trace.c.at >= since)
+    columns: list[ColumnElement[Any]] = [trace.c[name] for name in TraceRow.__dataclass_fields__]
+    wanted = select(*columns).where(trace.c.at >= since)
     if until is not None:
         wanted = wanted.where(trace.c.at <= until)
     if address:
@@ -87,7 +88,8 @@ def find(
     if cid:
         wanted = wanted.where(trace.c.cid == cid)
     wanted = wanted.order_by(trace.c.at.desc(), trace.c.id.desc()).limit(min(most, FOUND_MAX))
-    return [TraceRow(*rest, orjson.loads(detail)) for *rest, detail in connection.execute(wanted)]
+    found: Iterable[Sequence[Any]] = connection.execute(wanted)
+    return [TraceRow(*rest, orjson.loads(detail)) for *rest, detail in found]
 
 
 def remove_before(tx: Connection, at: int, most: int = 5000) -> int:

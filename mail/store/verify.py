@@ -57,7 +57,7 @@ def findings(store: Store, blobs: Blobs, *, hashes: bool = True) -> Iterator[Fin
 def strays(store: Store, blobs: Blobs) -> Iterator[Finding]:
     """Files that no row names."""
     with store.read() as connection:
-        known = set(connection.execute(select(blob.c.folder, blob.c.id)).tuples())
+        known = set(connection.execute(select(blob.c.folder, blob.c.id)))
     suspects = [place for place in blobs.stored() if place not in known]
     # A message that arrived since has its row by now.
     with store.read() as connection:
