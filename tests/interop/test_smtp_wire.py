@@ -288,9 +288,8 @@ def test_a_client_that_offers_another_protocol_by_alpn_is_refused(bundle: Bundle
     for service in ("submissions", "imaps"):
         context = ssl.create_default_context(cafile=bundle.ready["ca_file"])
         context.set_alpn_protocols(["h2"])
-        with connect(bundle, "submissions") if service == "submissions" else Wire(bundle.address(service)) as wire:
-            with pytest.raises((ssl.SSLError, ConnectionError)):
-                wire.start_tls(context)
+        with Wire(bundle.address(service)) as wire, pytest.raises((ssl.SSLError, ConnectionError)):
+            wire.start_tls(context)
 
 
 def memory_of(bundle: Bundle, program: str) -> int:
