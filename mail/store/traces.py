@@ -89,7 +89,7 @@ def find(
         wanted = wanted.where(trace.c.cid == cid)
     wanted = wanted.order_by(trace.c.at.desc(), trace.c.id.desc()).limit(min(most, FOUND_MAX))
     found: Iterable[Sequence[Any]] = connection.execute(wanted)
-    return [TraceRow(*rest, orjson.loads(detail)) for *rest, detail in found]
+    return [TraceRow(*row[:-1], detail=orjson.loads(row[-1])) for row in found]
 
 
 def remove_before(tx: Connection, at: int, most: int = 5000) -> int:
