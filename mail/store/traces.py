@@ -88,8 +88,8 @@ def find(
     if cid:
         wanted = wanted.where(trace.c.cid == cid)
     wanted = wanted.order_by(trace.c.at.desc(), trace.c.id.desc()).limit(min(most, FOUND_MAX))
-    found: Iterable[Sequence[Any]] = connection.execute(wanted)
-    return [TraceRow(*row[:-1], detail=orjson.loads(row[-1])) for row in found]
+    found: Iterable[Any] = connection.execute(wanted)
+    return [TraceRow(*(*row[:-1], orjson.loads(row[-1]))) for row in found]
 
 
 def remove_before(tx: Connection, at: int, most: int = 5000) -> int:
