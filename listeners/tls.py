@@ -10,15 +10,15 @@
 RFC 8446 §6.2, RFC 7301 §3.2, RFC 6066 §3.
 """
 
+import ipaddress
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mail.log import Log
-
 from mail.address import parse_domain
 from mail.errors import BadAddress
+from mail.log import Log
 
 HANDSHAKE_SECONDS = 15.0
 # ECDHE with AEAD alone (TLS 1.2; all of TLS 1.3 is).
@@ -100,7 +100,8 @@ class Certificate:
         offered = getattr(connection, "offered_alpn", ())
         if offered and self.alpn.encode() not in offered:
             return _ALERT_NO_APPLICATION_PROTOCOL
-        if self.strict_sni and server_name is not None and not _covers(self._names, server_name):
+        named = server_name is not None and not _is_literal(server_name)
+        if self.strict_sni and named and not _covers(self._names, server_name or ""):
             return int(ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME)
         connection.context = self._quiet
         return None
@@ -111,6 +112,15 @@ def names(cert: Path) -> frozenset[str]:
     # ssl decodes only peers' certificates in public; this is the decoder it uses itself.
     decoded: dict[str, Any] = ssl._ssl._test_decode_cert(str(cert))  # type: ignore[attr-defined]
     return frozenset(value.lower() for kind, value in decoded.get("subjectAltName", ()) if kind == "DNS")
+
+
+def _is_literal(server_name: str) -> bool:
+    """An address is no server name (RFC 6066 §3); GnuTLS sends it all the same, and means nothing by it."""
+    try:
+        ipaddress.ip_address(server_name)
+    except ValueError:
+        return False
+    return True
 
 
 def _covers(names: frozenset[str], server_name: str) -> bool:
