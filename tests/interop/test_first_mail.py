@@ -9,21 +9,14 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from imapclient import IMAPClient
 from scramp import ScramClient
 
-from app.local.processes import pss_kib
-from tests.bundle import Bundle, running_bundle, wait_until
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
-    with running_bundle(tmp_path_factory.mktemp("first")) as running:
-        yield running
+from tests.bundle import Bundle, wait_until
 
 
 def program(name: str) -> str:
@@ -269,8 +262,3 @@ def test_a_restart_of_a_listener_keeps_connections_waiting_not_refused(bundle: B
             refused += 1
         time.sleep(0.01)
     assert refused == 0
-
-
-def test_the_whole_bundle_fits_a_small_machine(bundle: Bundle):
-    pids = [bundle.supervisor_pid, *(pid for pid, _ in bundle.programs())]
-    assert sum(map(pss_kib, pids)) <= 400 * 1024

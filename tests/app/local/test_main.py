@@ -27,6 +27,9 @@ def test_a_running_folder_says_so_and_shows_its_programs(tmp_path: Path):
         for name in ("auth", "chores", "clock", "deliver", "imap", "keeper", "mx", "redis", "submission", "web"):
             assert [line for line in shown.splitlines() if line.startswith(name) and "RUNNING" in line], name
         assert "MiB  proportional set size in all" in shown
+        # The promise is that it lives well on a machine of 1 GB.
+        pids = [bundle.supervisor_pid, *(pid for pid, _ in bundle.programs())]
+        assert sum(map(processes.pss_kib, pids)) <= 400 * 1024
         assert serve("logs", "--dir", str(tmp_path), "keeper").stdout.count('"event":"started"') == 1
         taken = serve("start", "--dir", str(tmp_path / "x"), "--port-offset", str(bundle.address("smtp")[1] - 25))
         assert taken.returncode == 1 and "is taken by another program" in taken.stderr
