@@ -61,18 +61,19 @@ async def addresses(resolver: Resolver, name: str) -> list[str]:
     """The IPv6 and IPv4 addresses of a name. NoRecords when there are none; LookupFailed when that is not known."""
     found: list[str] = []
     failure: LookupFailed | None = None
+    exists = False
     for kind in ("AAAA", "A"):
         try:
             found += (await resolver.lookup(name, kind)).records
-        except NoRecords:
-            continue
+        except NoRecords as error:
+            exists = exists or error.exists
         except LookupFailed as error:
             failure = error
     if found:
         return found
     if failure is not None:
         raise failure
-    raise NoRecords(name, exists=True)
+    raise NoRecords(name, exists=exists)
 
 
 def is_public(ip: str) -> bool:
