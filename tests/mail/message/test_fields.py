@@ -1,0 +1,37 @@
+import mmap
+
+from mail.message.fields import FIELDS_MAX, parse_header
+
+
+def test_fields_are_unfolded_and_cut_at_the_first_colon() -> None:
+    header = parse_header(b"Subject: a\r\n b: c\r\nX-Y:z\r\n\r\nbody: no\r\n")
+    assert [(field.name, field.value) for field in header.fields] == [(b"subject", b"a b: c"), (b"x-y", b"z")]
+    assert header.end == len(b"Subject: a\r\n b: c\r\nX-Y:z\r\n\r\n")
+
+
+def test_a_bare_line_end_ends_no_field() -> None:
+    header = parse_header(b"Subject: a\nBcc: x\rTo: y\r\n\r\n")
+    assert [field.name for field in header.fields] == [b"subject"]
+
+
+def test_odd_lines_are_defects_and_no_fields() -> None:
+    header = parse_header(b" folded first\r\nno colon\r\nFrom : a@b\r\n: x\r\n\r\n")
+    assert [field.name for field in header.fields] == [b"from"]
+    assert set(header.defects) == {"not-a-field", "space-before-colon"}
+
+
+def test_a_message_without_a_header_has_none() -> None:
+    assert parse_header(b"\r\nbody").fields == ()
+    assert parse_header(b"").end == 0
+
+
+def test_too_many_fields_are_cut_and_named() -> None:
+    header = parse_header(b"a: b\r\n" * (FIELDS_MAX + 5) + b"\r\n")
+    assert len(header.fields) == FIELDS_MAX and "too-many-fields" in header.defects
+
+
+def test_a_mapped_message_reads_the_same() -> None:
+    octets = b"Subject: a\r\nTo: b\r\n\r\nbody\r\n"
+    with mmap.mmap(-1, len(octets)) as mapped:
+        mapped.write(octets)
+        assert parse_header(mapped) == parse_header(octets)
