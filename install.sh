@@ -19,7 +19,8 @@ need_packages() {
         package=${entry%%:*}
         command=${entry#*:}
         if [ "$package" = python3-venv ]; then
-            [ -x "$root/.venv/bin/python" ] || "$(python_for_venv)" -c 'import ensurepip' 2>/dev/null || missing+=("$package")
+            # A Python that is found may still lack what makes environments: Debian keeps it apart.
+            [ -x "$root/.venv/bin/python" ] || "$(python_for_venv 2>/dev/null)" -c 'import ensurepip' 2>/dev/null || missing+=("$package")
         elif ! PATH="$PATH:/usr/sbin:/sbin" command -v "$command" >/dev/null 2>&1 && ! [ -e "$command" ]; then
             missing+=("$package")
         fi
@@ -33,6 +34,12 @@ need_packages() {
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    # Debian starts what it installs; the bundle runs its own.
+    for package in redis-server postgresql; do
+        case " ${missing[*]} " in
+        *" $package "*) [ ! -d /run/systemd/system ] || systemctl disable --quiet --now "$package" ;;
+        esac
+    done
 }
 
 # need_venv requirements… - the virtual environment, made or brought to these files, each pinned and hashed.
@@ -51,6 +58,6 @@ need_venv() {
             exit 1
         }
         cp "$root/$file" "$stamp"
-        "$root/.venv/bin/python" -m compileall -q -j 0 "$root/mail" "$root/listeners" "$root/workers" "$root/app" || true
+        "$root/.venv/bin/python" -m compileall -q "$root/mail" "$root/listeners" "$root/workers" "$root/app" || true
     done
 }

@@ -14,7 +14,8 @@ bind = [f"fd://{entry.partition('=')[2]}" for entry in os.environ["MAILSTEAD_SOC
 workers = _settings.web_workers
 threads = _settings.web_threads
 worker_class = "gthread"
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+# A heartbeat must not wait for a disk.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 # Each worker opens its own database (security IN-4); sharing imports saved nothing when measured.
 preload_app = False
 timeout = 60
