@@ -19,6 +19,7 @@ from workers.settling import FinalDots
 
 MESSAGES_MAX = 100
 LINGER_SECONDS = 1.0
+LOOKUP_SECONDS = 60.0
 LOCAL_ERROR = local_reply(451, "4.3.0", "local error")
 
 Judge = Callable[..., None]
@@ -70,15 +71,19 @@ class Connections:
             if plan.fixed is not None:
                 hosts, port = await _fixed(plan.fixed)
             else:
-                hosts = await services.finder.find(
-                    destination.domain, private_allowed=plan.private_allowed, ipv4_first=plan.ipv4_first
-                )
+                async with asyncio.timeout(LOOKUP_SECONDS):
+                    hosts = await services.finder.find(
+                        destination.domain, private_allowed=plan.private_allowed, ipv4_first=plan.ipv4_first
+                    )
                 port = services.port
             return await services.dialer.dial(plan, hosts, port)
         except Unroutable as error:
             self.give_up(destination, error.reply)
         except NoHostAnswered as error:
             self.give_up(destination, error.reply, error.host, error.ip)
+        except TimeoutError:
+            words = f"the DNS takes too long for the mail exchangers of {destination.domain}"
+            self.give_up(destination, local_reply(451, "4.4.3", words))
         except OSError as error:
             self.give_up(destination, local_reply(451, "4.4.1", f"{plan.name}: {error.strerror or error}"))
         return None

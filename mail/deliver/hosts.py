@@ -17,6 +17,8 @@ from mail.dns.resolver import LookupFailed, Mx, NoRecords, Resolver, addresses, 
 from mail.smtp.reply_reader import Reply, local_reply
 
 HOSTS_MAX = 10
+# A domain that lists hundreds gets no hundreds of questions.
+EXCHANGERS_MAX = 20
 ADDRESSES_MAX = 4
 
 
@@ -74,7 +76,7 @@ class Finder:
 
     async def _addressed(self, exchangers: list[Mx], private_allowed: bool) -> "_Found":
         found = _Found()
-        for one in exchangers:
+        for one in exchangers[:EXCHANGERS_MAX]:
             if len(found.hosts) >= HOSTS_MAX:
                 break
             try:
