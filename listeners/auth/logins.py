@@ -13,9 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from scramp import ScramException
-from scramp.core import ScramServer
-
 from mail.accounts import passwords
 from mail.accounts.failures import Failures
 from mail.accounts.passwords import Verifiers
@@ -23,7 +20,7 @@ from mail.accounts.routing import Routing
 from mail.errors import BadCredentials, BadPassword, LoginDisabled, TooManyFailures
 from mail.metrics import Metrics
 from mail.now import Clock
-from mail.sasl import tickets
+from mail.sasl import scram, tickets
 from mail.store.secrets import Secrets
 
 # At once: a guesser must not have all cores, a login must not wait long (42 ms each).
@@ -36,12 +33,16 @@ REMEMBERED_MAX = 10_000
 SCRAM_SECONDS = 60.0
 SCRAM_MAX = 2_000
 
+NOBODY = -1
+
 
 @dataclass(slots=True)
 class _Dialog:
     """A SCRAM exchange between its two messages."""
 
-    server: ScramServer
+    first: scram.First
+    challenge: str
+    kept: Verifiers
     login: str
     account: tuple[int, str] | None
     until: float
@@ -166,30 +167,19 @@ class Logins:
         """The client's first SCRAM message; the answer is the challenge and the name of the exchange."""
         ip, service = str(args["ip"]), str(args["service"])
         self._check_allowed(ip, service, "scram-sha-256")
-        return await self._in_pool(self._begin_scram, str(args["message"]), ip, service)
-
-    def _begin_scram(self, message: str, ip: str, service: str) -> dict[str, Any]:
-        asked: list[tuple[str, tuple[int, str] | None]] = []
-
-        def verifier(name: str) -> tuple[bytes, bytes, bytes, int]:
-            login = unicodedata.normalize("NFC", name)
-            account = self._routing.account_for_login(login)
-            asked.append((login, account))
-            kept = self._secrets.verifiers(account[0]) if account else None
-            if kept is None:
-                kept = self._no_ones_verifiers(login)
-            return kept.scram_salt, kept.scram_stored_key, kept.scram_server_key, kept.scram_iterations
-
-        server = passwords.SCRAM.make_server(verifier)
         try:
-            server.set_client_first(message)
-            challenge = server.get_server_first()
-        except (ScramException, ValueError) as error:
+            first = scram.read_first(str(args["message"]))
+        except BadCredentials:
             self._failed(ip, None, service, "scram-sha-256")
-            raise BadCredentials(f"SCRAM: {error}") from error
-        login, account = asked[0]
+            raise
+        login = unicodedata.normalize("NFC", first.name)
+        account = self._routing.account_for_login(login)
+        # The same look-up for everyone, whether there is such an account or not.
+        kept = await self._in_pool(self._secrets.verifiers, account[0] if account else NOBODY)
+        kept = kept or self._no_ones_verifiers(login)
+        challenge = scram.answer_first(first, kept.scram_salt, kept.scram_iterations)
         state = secrets.token_hex(16)
-        self._dialogs[state] = _Dialog(server, login, account, self._clock.monotonic() + SCRAM_SECONDS)
+        self._dialogs[state] = _Dialog(first, challenge, kept, login, account, self._clock.monotonic() + SCRAM_SECONDS)
         while len(self._dialogs) > SCRAM_MAX:
             self._dialogs.popitem(last=False)
         return {"challenge": challenge, "state": state}
@@ -207,13 +197,19 @@ class Logins:
             raise BadCredentials("SCRAM: no such exchange, or too late")
         await self._wait(ip, dialog.account)
         try:
-            dialog.server.set_client_final(str(args["message"]))
-            proof = dialog.server.get_server_final()
-        except (ScramException, ValueError):
+            proof = scram.check_final(
+                dialog.first,
+                dialog.challenge,
+                str(args["message"]),
+                dialog.kept.scram_stored_key,
+                dialog.kept.scram_server_key,
+            )
+        except BadCredentials:
             self._failed(ip, dialog.account, service, "scram-sha-256")
-            raise BadCredentials("SCRAM") from None
-        if dialog.account is None:
-            self._failed(ip, None, service, "scram-sha-256")
-            raise BadCredentials("SCRAM")
+            raise
+        authzid = unicodedata.normalize("NFC", dialog.first.authzid)
+        if dialog.account is None or authzid not in ("", dialog.login):
+            self._failed(ip, dialog.account, service, "scram-sha-256")
+            raise BadCredentials("SCRAM: no such user, or another one's name")
         answer = self._logged_in(dialog.account, dialog.login, ip, service, "scram-sha-256")
         return {**answer, "message": proof}

@@ -12,9 +12,9 @@ from pathlib import Path
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 from precis_i18n import get_profile
-from scramp import ScramMechanism
 
 from mail.errors import BadPassword
+from mail.sasl import scram
 
 LEAST = 8
 LEAST_ADMIN = 12
@@ -25,7 +25,6 @@ HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, hash_len
 
 # 44 ms for a phone that derives it at every login; RFC 7677 §4 asks for at least 4,096.
 SCRAM_ITERATIONS = 100_000
-SCRAM = ScramMechanism("SCRAM-SHA-256")
 SALT_OCTETS = 16
 
 _OPAQUE = get_profile("OpaqueString")
@@ -74,10 +73,8 @@ def checked(password: str, *, admin: bool = False) -> str:
 def verifiers(password: str) -> Verifiers:
     """Of a transformed password. Slow on purpose: not for an event loop."""
     salt = secrets.token_bytes(SALT_OCTETS)
-    salt, stored_key, server_key, iterations = SCRAM.make_auth_info(
-        password, iteration_count=SCRAM_ITERATIONS, salt=salt
-    )
-    return Verifiers(HASHER.hash(password), salt, iterations, stored_key, server_key)
+    stored_key, server_key = scram.keys(password, salt, SCRAM_ITERATIONS)
+    return Verifiers(HASHER.hash(password), salt, SCRAM_ITERATIONS, stored_key, server_key)
 
 
 def matches(hashed: str, password: str) -> bool:
