@@ -1,4 +1,4 @@
-"""The deliver job: drain the queue. A wake-up runs it, and so does a tick every few seconds, Redis or not.
+"""`python -m workers.deliver`: drains the queue when a job asks for it, and every few seconds by itself, Redis or not.
 
 One thread of the process delivers, in one event loop a run; jobs and ticks ask it to look (workers/wakeups.py). So a
 job ends when all that was due is on its way, while a slow destination may go on for as long as its timers allow.
@@ -15,11 +15,12 @@ from mail.deliver.plan import Login, Routes, host_and_port
 from mail.dns.live import LiveResolver
 from mail.errors import MailError
 from mail.rpc import Client
-from mail.runtime.stored import StoredWorld
+from mail.runtime.stored import StoredWorld, open_stored
 from mail.store import queue
 from workers import leases
 from workers.dispatch import FINISH_SECONDS, SETTLE_SECONDS, Dispatcher
 from workers.leases import Lease
+from workers.run import work
 from workers.services import Services
 from workers.wakeups import Wakeups
 
@@ -126,3 +127,19 @@ def routes_of(world: StoredWorld) -> Routes:
 def drain(work: DeliverWork) -> bool:
     """The job itself, as `mail.runtime.jobs` names it."""
     return work.drain()
+
+
+def main() -> None:
+    with open_stored("deliver") as world:
+        working = DeliverWork(world)
+        working.start()
+        world.log.info("started")
+        try:
+            work(world.settings.redis, "deliver", {"deliver": lambda: drain(working)}, working.stop, world.log)
+        finally:
+            working.close()
+            world.log.info("stopped")
+
+
+if __name__ == "__main__":
+    main()

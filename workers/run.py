@@ -1,12 +1,11 @@
-"""`python -m workers.run deliver|chores`: an RQ worker on its queue, and its own eye on the database.
+"""What every worker program does: take jobs from its queue in Redis, one after the other, until it is told to end.
 
-RQ brings wake-ups only. When Redis is gone the worker goes on by its ticks, says so once, and takes jobs again when
+RQ brings wake-ups only. When Redis is gone the worker goes on by its own ticks, says so once, and takes jobs again when
 Redis is back.
 """
 
 import logging
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -16,11 +15,7 @@ from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 
 from mail.log import Log
-from mail.runtime.jobs import JOBS
-from mail.runtime.stored import open_stored
-from workers.deliver import DeliverWork, drain
 from workers.safe_job import SafeJob
-from workers.upkeep import UpkeepWork, tidy
 
 WORKER_TTL = 60
 WAIT_MAX = 5.0
@@ -77,36 +72,3 @@ def _take_jobs(connection: "redis.Redis", queue: str, stop: threading.Event) -> 
     # It ended without Redis being lost: it was told to.
     if worker._stop_requested or worker.shutdown_requested_date:
         stop.set()
-
-
-def deliver() -> None:
-    with open_stored("deliver") as world:
-        working = DeliverWork(world)
-        working.start()
-        world.log.info("started")
-        try:
-            work(world.settings.redis, "deliver", {"deliver": lambda: drain(working)}, working.stop, world.log)
-        finally:
-            working.close()
-            world.log.info("stopped")
-
-
-def chores() -> None:
-    with open_stored("chores") as world:
-        working = UpkeepWork(world)
-        stop = threading.Event()
-        world.log.info("started")
-        work(world.settings.redis, "chores", {"upkeep": lambda: tidy(working)}, stop, world.log)
-        world.log.info("stopped")
-
-
-PROGRAMS: dict[str, Callable[[], None]] = {"deliver": deliver, "chores": chores}
-assert {job.queue for job in JOBS.values()} == PROGRAMS.keys()
-
-
-def main() -> None:
-    PROGRAMS[sys.argv[1]]()
-
-
-if __name__ == "__main__":
-    main()
