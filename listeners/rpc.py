@@ -18,6 +18,7 @@ from mail.errors import MailError
 from mail.log import Log
 
 CREDENTIALS = struct.Struct("3i")
+DRAIN_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -105,14 +106,16 @@ class Server:
         self._peers.discard(peer)
 
     async def stop(self) -> None:
-        """Take no more connections, let what runs finish, close."""
+        """Take no more connections and calls, let what runs finish, close. What was not read, its caller asks again."""
         if self._listener is not None:
             asyncio.get_running_loop().remove_reader(self._listener.fileno())
             self._listener.close()
             self._listener = None
             self._path.unlink(missing_ok=True)
+        for peer in self._peers:
+            peer.stop_reading()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=60)
+            await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
         for peer in list(self._peers):
             peer.close()
 
@@ -174,6 +177,9 @@ class _Peer:
             self._loop.add_writer(self._socket.fileno(), self._flush)
         else:
             self._loop.remove_writer(self._socket.fileno())
+
+    def stop_reading(self) -> None:
+        self._loop.remove_reader(self._socket.fileno())
 
     def close(self) -> None:
         if self._socket.fileno() >= 0:

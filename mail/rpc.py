@@ -8,10 +8,13 @@ Octets inside JSON travel as latin-1 text.
 
 import array
 import asyncio
+import contextlib
 import os
+import select
 import socket
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +29,9 @@ FRAME_MAX = 1 << 20
 DESCRIPTORS_MAX = 200
 CHUNK = 262_144
 LENGTH = struct.Struct(">I")
+# A process that is being started again answers within this time; a caller waits for it rather than fail.
+CONNECT_SECONDS = 3.0
+RETRY_SECONDS = 0.05
 Frame = dict[str, Any]
 
 
@@ -48,22 +54,32 @@ class Frames:
         self._pending += octets
         self._descriptors.extend(descriptors)
         found: list[tuple[Frame, list[int]]] = []
-        while len(self._pending) >= LENGTH.size:
-            (length,) = LENGTH.unpack_from(self._pending)
-            if length > FRAME_MAX:
-                raise ValueError(f"frame of {length} octets")
-            end = LENGTH.size + length
-            if len(self._pending) < end:
-                break
-            frame = orjson.loads(self._pending[LENGTH.size : end])
-            del self._pending[:end]
-            if not isinstance(frame, dict):
-                raise ValueError("frame is no object")
-            count = frame.get("fds", 0)
-            if not isinstance(count, int) or not 0 <= count <= len(self._descriptors):
-                raise ValueError("frame claims descriptors that did not come")
-            found.append((frame, [self._descriptors.popleft() for _ in range(count)]))
+        try:
+            while (frame := self._next()) is not None:
+                count = frame.get("fds", 0)
+                if not isinstance(count, int) or not 0 <= count <= len(self._descriptors):
+                    raise ValueError("frame claims descriptors that did not come")
+                found.append((frame, [self._descriptors.popleft() for _ in range(count)]))
+        except ValueError:
+            for _, taken in found:
+                _close_all(taken)
+            raise
         return found
+
+    def _next(self) -> Frame | None:
+        if len(self._pending) < LENGTH.size:
+            return None
+        (length,) = LENGTH.unpack_from(self._pending)
+        if length > FRAME_MAX:
+            raise ValueError(f"frame of {length} octets")
+        end = LENGTH.size + length
+        if len(self._pending) < end:
+            return None
+        frame = orjson.loads(self._pending[LENGTH.size : end])
+        del self._pending[:end]
+        if not isinstance(frame, dict):
+            raise ValueError("frame is no object")
+        return frame
 
     def close(self) -> None:
         """Close descriptors nobody took."""
@@ -119,15 +135,20 @@ class Client:
         The descriptors stay the caller's to close, after the call.
         """
         loop = asyncio.get_running_loop()
-        if self._socket is None or self._loop is not loop:
-            self._connect(loop)
         self._number += 1
         number = self._number
+        octets = memoryview(encode({"id": number, "verb": verb, "args": args, "fds": len(fds)}))
+        seconds = timeout or self._timeout
+        await self._connected(loop, seconds)
+        if not self._send(octets, fds):
+            # It went away since the last call and has seen nothing of this one.
+            await self._connected(loop, seconds)
+            self._send(octets, fds)
         future: asyncio.Future[Frame] = loop.create_future()
         self._waiting[number] = future
-        frame = encode({"id": number, "verb": verb, "args": args, "fds": len(fds)})
-        self._send(memoryview(frame), fds)
-        timer = loop.call_later(timeout or self._timeout, self._give_up, number)
+        if self._socket is None:
+            self._lost("closed")
+        timer = loop.call_later(seconds, self._give_up, number)
         try:
             reply = await future
         finally:
@@ -142,6 +163,17 @@ class Client:
         if future is not None and not future.done():
             future.set_exception(Unavailable(f"{self._path}: no answer in time"))
 
+    async def _connected(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        deadline = 0.0
+        while self._socket is None or self._loop is not loop:
+            try:
+                self._connect(loop)
+            except Unavailable:
+                deadline = deadline or loop.time() + min(CONNECT_SECONDS, seconds)
+                if loop.time() >= deadline:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
+
     def _connect(self, loop: asyncio.AbstractEventLoop) -> None:
         self._lost("reconnecting")
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -155,10 +187,11 @@ class Client:
         self._socket, self._loop = made, loop
         loop.add_reader(made.fileno(), self._readable)
 
-    def _send(self, octets: memoryview, fds: Sequence[int]) -> None:
+    def _send(self, octets: memoryview, fds: Sequence[int]) -> bool:
+        """False when the connection turned out to be lost before the first octet went."""
         if self._outgoing:
-            self._outgoing.append((octets, fds))
-            return
+            self._keep(octets, fds)
+            return True
         assert self._socket is not None and self._loop is not None
         try:
             sent = send_frame(self._socket, octets, fds)
@@ -166,10 +199,15 @@ class Client:
             sent = 0
         except OSError as error:
             self._lost(str(error.strerror))
-            return
+            return False
         if sent < len(octets):
-            self._outgoing.append((octets[sent:], () if sent else tuple(map(os.dup, fds))))
+            self._keep(octets[sent:], () if sent else fds)
             self._loop.add_writer(self._socket.fileno(), self._writable)
+        return True
+
+    def _keep(self, octets: memoryview, fds: Sequence[int]) -> None:
+        """For later, with descriptors of our own: the caller may close his before."""
+        self._outgoing.append((octets, tuple(map(os.dup, fds))))
 
     def _writable(self) -> None:
         assert self._socket is not None and self._loop is not None
@@ -259,10 +297,10 @@ class BlockingClient:
         raise raised(reply.get("error"))
 
     def _exchange(self, verb: str, args: dict[str, Any], fds: Sequence[int]) -> Frame:
+        if self._socket is not None and self._went_away(self._socket):
+            self._drop()
         if self._socket is None:
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self._socket.settimeout(self._timeout)
-            self._socket.connect(self._path)
+            self._socket = self._connect()
         self._number += 1
         octets = memoryview(encode({"id": self._number, "verb": verb, "args": args, "fds": len(fds)}))
         sent = send_frame(self._socket, octets, fds)
@@ -275,6 +313,31 @@ class BlockingClient:
                 _close_all(got)
                 if frame.get("id") == self._number:
                     return frame
+
+    @staticmethod
+    def _went_away(connection: socket.socket) -> bool:
+        """Between calls nothing comes but the end."""
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def _connect(self) -> socket.socket:
+        deadline = time.monotonic() + min(CONNECT_SECONDS, self._timeout)
+        with contextlib.ExitStack() as failing:
+            made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            failing.callback(made.close)
+            made.settimeout(self._timeout)
+            while True:
+                try:
+                    made.connect(self._path)
+                    break
+                except ConnectionRefusedError:
+                    # The socket of one that died; nothing at all there (FileNotFoundError) is not worth waiting for.
+                    if time.monotonic() >= deadline:
+                        raise
+                    time.sleep(RETRY_SECONDS)
+            failing.pop_all()
+        return made
 
     def _drop(self) -> None:
         if self._socket is not None:

@@ -10,8 +10,6 @@ when the batch's transaction raises, it is rolled back and done again with a sav
 A sync that fails puts the keeper into the refusing state; only a probe write that succeeds ends it (rule f).
 """
 
-import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -33,7 +31,10 @@ PENDING = Staged("", "", 0, b"", "", b"")
 BATCH_MAX = 256
 SYNC_THREADS = 6
 PROBE_SECONDS = 5.0
-REASONABLE_SECONDS = 0.1
+SLOW_SECONDS = 1.0
+
+# Nothing can be tried again alone after these: the disk is full or failing, or the database has gone.
+_WHOLE_BATCH = (StorageFull, StorageFault, Unavailable)
 
 
 @dataclass(slots=True)
@@ -116,29 +117,40 @@ class Committer:
                 batch, self._waiting = self._waiting[:BATCH_MAX], self._waiting[BATCH_MAX:]
             if not batch:
                 return
-            self._commit(batch)
+            try:
+                self._commit(batch)
+            except Exception as error:  # noqa: BLE001 - the request: a batch that hurts itself alone, all of it answered
+                self._log.error("batch-failed", exc=error)
+                for entry in batch:
+                    entry.done(Bug(f"{type(error).__name__}: {error}"))
 
     def _commit(self, batch: list[Entry]) -> None:
         started = time.monotonic()
-        self._leave_refusal()
+        self._crash.at("c1")
         self._make_durable(batch)
         standing = [entry for entry in batch if not entry.failed]
         changes = self._write(standing) if standing else None
         for entry in batch:
             entry.done(entry.result)
-        self._crash.at("c10")
+        self._crash.at("c9")
         if changes is not None and (changes.events or changes.wake):
             self._publisher.publish(changes.events, wake=changes.wake)
         for entry in batch:
-            for staged in entry.staged:
-                if entry.failed:
-                    self._blobs.discard(staged)
-                else:
-                    self._blobs.finish(staged)
+            self._tidy(entry)
+        self._crash.at("c10")
         self.batches += 1
         self.messages += len(batch)
-        if time.monotonic() - started > 10 * REASONABLE_SECONDS:
+        if time.monotonic() - started > SLOW_SECONDS:
             self._log.warning("commit-slow", seconds=round(time.monotonic() - started, 3), entries=len(batch))
+
+    def _tidy(self, entry: Entry) -> None:
+        for staged in entry.staged:
+            # After a fault in COMMIT its record may stand in the log and come back at the next start: the file stays,
+            # for the sweep to decide.
+            if entry.failed and not isinstance(entry.result, StorageFault | Unavailable):
+                self._blobs.discard(staged)
+            else:
+                self._blobs.finish(staged)
 
     def _make_durable(self, batch: list[Entry]) -> None:
         """c1 to c6 for all contents; entries whose files could not be written hold the error."""
@@ -148,12 +160,15 @@ class Committer:
         wanted: list[tuple[Entry, int, Content]] = []
         for entry in batch:
             for place, content in enumerate(entry.contents):
-                if content.size <= IN_ROW_MAX:
-                    entry.staged.append(self._blobs.in_row(content.descriptor, content.size))
-                else:
-                    entry.staged.append(PENDING)
+                entry.staged.append(PENDING)
+                if content.size > IN_ROW_MAX:
                     wanted.append((entry, place, content))
-        self._crash.at("c1")
+                    continue
+                try:
+                    entry.staged[place] = self._blobs.in_row(content.descriptor, content.size)
+                except MailError as error:
+                    # Its descriptor cannot be read: the sender's fault, not our disk's.
+                    entry.result = error
         if wanted:
             self._make_files(wanted)
 
@@ -161,7 +176,7 @@ class Committer:
         try:
             folder = self._blobs.current_folder()
         except MailError as error:
-            self._storage_failed(error)
+            self.storage_failed(error)
             _fail((entry for entry, _, _ in wanted), error)
             return
         if len(wanted) == 1:
@@ -177,18 +192,15 @@ class Committer:
         try:
             self._blobs.sync_folder(folder)
         except MailError as error:
-            self._storage_failed(error)
+            self.storage_failed(error)
             _fail((entry for entry, _, _ in wanted), error)
         self._crash.at("c6")
 
     def _stage(self, content: Content, folder: str) -> Staged | MailError:
         try:
-            self._crash.at("c2")
-            staged = self._blobs.stage(content.descriptor, content.size, folder)
-            self._crash.at("c4")
-            return staged
+            return self._blobs.stage(content.descriptor, content.size, folder)
         except MailError as error:
-            self._storage_failed(error)
+            self.storage_failed(error)
             return error
 
     def _write(self, entries: list[Entry]) -> Changes | None:
@@ -199,48 +211,50 @@ class Committer:
                     entry.result = entry.write(changes, entry.staged)
                 changes.flush()
                 self._crash.at("c7")
-            self._crash.at("c8")
-            return changes
-        except (MailError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-            if isinstance(error, StorageFull | StorageFault):
-                self._storage_failed(error)
-                _fail(entries, error)
-                return None
+        except _WHOLE_BATCH as error:
+            self.storage_failed(error)
+            _fail(entries, error)
+            return None
+        except Exception as error:  # noqa: BLE001 - the request: a bad one must not take the writer with it
             if len(entries) == 1:
-                self._log_failure(error)
-                entries[0].result = _as_mail_error(error)
+                entries[0].result = self._failure(error)
                 return None
-        return self._write_apart(entries)
+            return self._write_apart(entries)
+        self._crash.at("c8")
+        return changes
 
     def _write_apart(self, entries: list[Entry]) -> Changes | None:
         try:
             with changing(self._store, None, clock=self._clock) as changes:
                 for entry in entries:
                     self._write_one(changes, entry)
-            return changes
         except MailError as error:
-            self._storage_failed(error)
+            self.storage_failed(error)
             _fail(entries, error)
             return None
+        return changes
 
     def _write_one(self, changes: Changes, entry: Entry) -> None:
         """Inside a savepoint. What was gathered for the neighbours is flushed first, so that it stays."""
         changes.flush()
         events = len(changes.events)
         try:
-            with changes.tx.begin_nested():
+            with self._store.savepoint(changes.tx):
                 entry.result = entry.write(changes, entry.staged)
                 changes.flush()
-        except (MailError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-            self._log_failure(error)
-            entry.result = _as_mail_error(error)
+        except _WHOLE_BATCH:
+            raise
+        except Exception as error:  # noqa: BLE001 - the request: it fails alone
+            entry.result = self._failure(error)
             changes.forget(events)
 
-    def _log_failure(self, error: BaseException) -> None:
-        if not isinstance(error, MailError) or isinstance(error, Bug):
-            self._log.error("commit-refused", exc=error)
+    def _failure(self, error: Exception) -> MailError:
+        """What its sender is told. Refusals are normal; what we did not foresee is logged."""
+        if type(error) is MailError or isinstance(error, Bug) or not isinstance(error, MailError):
+            self._log.error("commit-failed", exc=error)
+        return error if isinstance(error, MailError) else Bug(f"{type(error).__name__}: {error}")
 
-    def _storage_failed(self, error: MailError) -> None:
+    def storage_failed(self, error: MailError) -> None:
         """A shortage is told to those it meets; a fault stops everything until a probe succeeds (rule f)."""
         if isinstance(error, StorageFault) and self._refusing is None:
             self._refusing = error
@@ -250,25 +264,21 @@ class Committer:
         elif isinstance(error, StorageFull):
             self._log.error("storage-full", exc=error, remedy="free space or add disk; senders will try again")
 
-    def _leave_refusal(self) -> None:
+    def leave_refusal(self) -> None:
+        """Probe, when it is time. Asked by the housekeeping: while we refuse, nobody sends anything."""
         if self._refusing is None or time.monotonic() - self._probed < PROBE_SECONDS:
             return
         self._probed = time.monotonic()
-        with contextlib.suppress(MailError):
+        try:
             self._blobs.probe()
-            self._refusing = None
-            self._log.info("storage-well")
+        except MailError as error:
+            self._log.error("storage-still-faulty", exc=error)
+            return
+        self._refusing = None
+        self._log.info("storage-well")
 
 
 def _fail(entries: Iterable[Entry], error: MailError) -> None:
     for entry in entries:
-        entry.result = error
-
-
-def _as_mail_error(error: BaseException) -> MailError:
-    return error if isinstance(error, MailError) else Bug(f"{type(error).__name__}: {error}")
-
-
-def close_contents(contents: Iterable[Content]) -> None:
-    for content in contents:
-        os.close(content.descriptor)
+        # One of its own for each: an exception keeps the stack of everyone who raised it.
+        entry.result = type(error)(str(error), public=error.public)

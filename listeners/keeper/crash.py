@@ -1,5 +1,9 @@
 """Where a test may make the keeper die: the points c1 to c10 of security §3.2.
 
+    c1 a batch is taken     c2 octets are being written     c3 all are written     c4 the file is synced
+    c5 it has its name      c6 its folder is synced         c7 the rows are written, not committed
+    c8 committed            c9 the replies are on their way c10 temporary names removed, listeners told
+
 Only with MAILSTEAD_TEST_HOOKS=1 in the environment; else `at` is a comparison with None.
 """
 

@@ -4,17 +4,22 @@ It is the only checkpointer of the database, the only writer of blobs, and the o
 """
 
 import asyncio
+import contextlib
+import fcntl
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 from listeners.keeper.committer import Committer
 from listeners.keeper.crash import CrashPoints
 from listeners.keeper.housekeeping import Housekeeper
-from listeners.keeper.space import Space
+from listeners.keeper.space import ReserveFile, Space
 from listeners.keeper.tables import RoutingTables
 from listeners.keeper.verbs import Verbs
 from listeners.rpc import Request, Server
+from mail.errors import Busy, MailError
 from mail.runtime.stored import StoredWorld, open_stored
 from mail.sasl import tickets
 from mail.store import status
@@ -30,18 +35,21 @@ class Keeper:
     def __init__(self, world: StoredWorld) -> None:
         settings = world.settings
         self.world = world
-        self.blobs = BlobWriter(settings.blobs_dir)
+        crash = CrashPoints(os.environ)
+        self.blobs = BlobWriter(settings.blobs_dir, passed=crash.at)
         self.blobs.prepare()
-        self.committer = Committer(
-            world.store, self.blobs, world.bus, clock=world.clock, log=world.log, crash=CrashPoints(os.environ)
-        )
+        self.committer = Committer(world.store, self.blobs, world.bus, clock=world.clock, log=world.log, crash=crash)
         self.tables = RoutingTables(
             world.store, settings.routing_file, default_account=settings.loopback_account, log=world.log
+        )
+        reserve = ReserveFile(
+            settings.data_dir / "reserve", reserve_bytes=settings.free_space_reserve_bytes, log=world.log
         )
         space = Space(
             settings.data_dir,
             reserve_bytes=settings.free_space_reserve_bytes,
             reserve_percent=settings.free_space_reserve_percent,
+            file=reserve,
         )
         self.verbs = Verbs(
             self.committer,
@@ -52,7 +60,9 @@ class Keeper:
             give_up_ms=settings.queue_give_up_hours * HOUR_MS,
             max_message_bytes=settings.max_message_bytes,
         )
-        self.housekeeper = Housekeeper(world.store, self.blobs, clock=world.clock, log=world.log)
+        self.housekeeper = Housekeeper(
+            world.store, self.blobs, self.committer, reserve, clock=world.clock, log=world.log
+        )
 
     async def routing(self, request: Request) -> dict[str, int]:
         return {"generation": await asyncio.to_thread(self.tables.reload)}
@@ -113,10 +123,25 @@ class Keeper:
     async def _look_at_routing(self) -> None:
         try:
             await asyncio.to_thread(self.tables.reload)
-        except OSError as error:
+        except (MailError, OSError) as error:
             self.world.log.error("routing-not-written", exc=error)
 
 
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Busy when another keeper works on the same mail. The kernel ends the claim of one that dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(public=f"another keeper holds {path}; end it first") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def main() -> None:
-    with open_stored("keeper", checkpointer=True) as world:
+    with open_stored("keeper", checkpointer=True) as world, alone(world.settings.run_dir / "keeper.lock"):
         asyncio.run(Keeper(world).run())

@@ -80,8 +80,11 @@ class Verbs:
         self._committer.submit(Entry(contents, write, done))
         return await future
 
-    def _contents(self, request: Request, sizes: list[Any]) -> list[Content]:
-        """The descriptors of a request with the sizes it claims, each looked at."""
+    def _contents(self, request: Request, sizes: list[Any], *, spare: bool = True) -> list[Content]:
+        """The descriptors of a request with the sizes it claims, each looked at.
+
+        StorageFull below the disk's reserve, unless it is not to be spared.
+        """
         if len(sizes) != len(request.fds):
             raise Invalid(f"{len(sizes)} sizes for {len(request.fds)} descriptors")
         contents: list[Content] = []
@@ -89,7 +92,8 @@ class Verbs:
             if type(size) is not int or not 0 <= size <= self._max or os.fstat(descriptor).st_size < size:
                 raise Invalid(f"size {size!r} does not fit its descriptor")
             contents.append(Content(descriptor, size))
-        self._space.check(sum(content.size for content in contents))
+        if spare:
+            self._space.check(sum(content.size for content in contents))
         return contents
 
     async def deliver(self, request: Request) -> dict[str, Any]:
@@ -235,33 +239,43 @@ class Verbs:
         args = request.args
         outcomes = [Outcome.from_json(one) for one in args["outcomes"]]
         listed = args.get("messages") or []
-        contents = self._contents(request, [one["size"] for one in listed])
+        # What is not settled is sent again: the disk's reserve is there for this.
+        contents = self._contents(request, [one["size"] for one in listed], spare=False)
         summaries = [Summary.from_json(one["summary"]) for one in listed]
 
         def write(changes: Changes, staged: list[Staged]) -> int:
             owed = queue.settle(changes.tx, outcomes, changes.now)
             for place in sorted({place for _, _, place in owed}):
-                one = listed[place]
-                recipient = LocalRecipient(
-                    str(one["address"]),
-                    int(one["account_id"]),
-                    str(one.get("mailbox") or "Inbox"),
-                    str(one.get("prefix") or "").encode("latin-1"),
-                )
-                blob = blob_row(staged[place], changes.now)
-                cid = str(one.get("cid") or "")
-                delivery = Delivery(
-                    blob, summaries[place], cid, "", changes.now, (recipient,), {"kind": "dsn"}, "local"
-                )
-                for placed in arrivals.deliver(changes, delivery):
-                    if placed.error is not None and not isinstance(placed.error, NoSuchAddress):
-                        raise placed.error
+                store_dsn(changes, listed[place], blob_row(staged[place], changes.now), summaries[place])
             return len(owed)
 
         return {"dsns": await self._commit(contents, write)}
 
     async def space(self, request: Request) -> dict[str, Any]:
         return {"ok": self._space.has(int(request.args.get("size") or 0)) and self._committer.refusing is None}
+
+
+def store_dsn(changes: Changes, one: dict[str, Any], blob: BlobRow, summary: Summary) -> None:
+    """A DSN goes into the sender's mailbox, full or not: a failure must not be silent. Nowhere when he is gone."""
+    recipient = LocalRecipient(
+        str(one["address"]),
+        int(one["account_id"]),
+        str(one.get("mailbox") or "Inbox"),
+        str(one.get("prefix") or "").encode("latin-1"),
+    )
+    cid = str(one.get("cid") or "")
+    delivery = Delivery(blob, summary, cid, "", changes.now, (recipient,), {"kind": "dsn"}, "local")
+    try:
+        state = changes.account(recipient.account_id)
+    except NoSuchAddress:
+        return
+    quota, state.quota = state.quota, 0
+    try:
+        for placed in arrivals.deliver(changes, delivery):
+            if placed.error is not None:
+                raise placed.error
+    finally:
+        state.quota = quota
 
 
 def blob_row(staged: Staged, now: int) -> BlobRow:

@@ -10,7 +10,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,14 +106,17 @@ class BlobStore:
 
 
 class BlobWriter(BlobStore):
-    """The one writer. Its methods are safe to call from several threads at once, save for `current_folder`."""
+    """The one writer. Its methods are safe to call from several threads at once, save for `current_folder`.
 
-    def __init__(self, path: Path) -> None:
+    `passed` is told of the steps inside `stage`: c2 some octets written, c3 all, c4 synced.
+    """
+
+    def __init__(self, path: Path, *, passed: Callable[[str], None] = lambda step: None) -> None:
         super().__init__(path)
+        self._passed = passed
         self._folder = ""
         self._since = 0.0
         self._durable: set[str] = set()
-        self._descriptors: dict[str, int] = {}
         self.temporary = path / "tmp"
 
     def prepare(self) -> None:
@@ -158,8 +161,10 @@ class BlobWriter(BlobStore):
         except OSError as error:
             raise storage_error(error, f"blob {blob_id}") from error
         try:
-            digest = _copy(source, descriptor, size)
+            digest = self._copy(source, descriptor, size)
+            self._passed("c3")
             os.fdatasync(descriptor)
+            self._passed("c4")
             os.link(temporary, f"{self.path}/{folder}/{blob_id}")
         except OSError as error:
             _unlink(temporary)
@@ -171,19 +176,39 @@ class BlobWriter(BlobStore):
             os.close(descriptor)
         return Staged(blob_id, folder, size, digest, temporary)
 
+    def _copy(self, source: int, target: int, size: int) -> bytes:
+        """Write exactly `size` octets; returns their SHA-256."""
+        digest = hashlib.sha256()
+        at = 0
+        while at < size:
+            part = os.pread(source, min(CHUNK, size - at), at)
+            if not part:
+                raise Bug(f"message of {size} octets ends at {at}")
+            digest.update(part)
+            view = memoryview(part)
+            while view:
+                view = view[os.write(target, view) :]
+                self._passed("c2")
+            at += len(part)
+        return digest.digest()
+
     @staticmethod
     def in_row(source: int, size: int) -> Staged:
-        """A small blob that lives in its row. Bug when the descriptor has less than it should."""
-        octets = os.pread(source, size, 0)
+        """A small blob that lives in its row. Bug when the descriptor has less than it should, StorageFault."""
+        try:
+            octets = os.pread(source, size, 0)
+        except OSError as error:
+            raise storage_error(error, "message descriptor") from error
         if len(octets) != size:
             raise Bug(f"message of {size} octets ends at {len(octets)}")
         return Staged(new_id(), "", size, hashlib.sha256(octets).digest(), "", octets)
 
     def sync_folder(self, folder: str) -> None:
-        """Make the names in it durable. StorageFault, StorageFull."""
+        """Make the names in it durable. StorageFault, StorageFull: it is not used again."""
         try:
             self._sync(f"{self.path}/{folder}")
         except OSError as error:
+            self._folder = ""
             raise storage_error(error, f"blob folder {folder}") from error
 
     @staticmethod
@@ -247,19 +272,3 @@ def _unlink(path: str) -> None:
         os.unlink(path)
     except OSError:
         pass
-
-
-def _copy(source: int, target: int, size: int) -> bytes:
-    """Write exactly `size` octets; returns their SHA-256."""
-    digest = hashlib.sha256()
-    at = 0
-    while at < size:
-        part = os.pread(source, min(CHUNK, size - at), at)
-        if not part:
-            raise Bug(f"message of {size} octets ends at {at}")
-        digest.update(part)
-        view = memoryview(part)
-        while view:
-            view = view[os.write(target, view) :]
-        at += len(part)
-    return digest.digest()

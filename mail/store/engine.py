@@ -256,6 +256,12 @@ class Store:
             yield connection
 
     @contextlib.contextmanager
+    def savepoint(self, connection: Connection) -> Iterator[None]:
+        """Inside a transaction: what raises in the block is undone alone, and comes out in our words."""
+        with self._translating(), connection.begin_nested():
+            yield
+
+    @contextlib.contextmanager
     def _held_gate(self) -> Iterator[None]:
         if self.sqlite:
             with self._gate.held():
@@ -273,16 +279,18 @@ class Store:
             raise Busy(f"database: {error}") from error
 
     def checkpoint(self, mode: str = "PASSIVE") -> int:
-        """Move the WAL into the database; returns the frames still in it. TRUNCATE, for idle times, also empties it.
+        """Move the WAL into the database; returns the frames still in it.
 
+        PASSIVE disturbs nobody, and so never ends while others write. RESTART keeps writers out until all is moved, so
+        that the next one begins the log anew; TRUNCATE, for idle times, also empties the file.
         Never waits for readers: what they still need stays for the next call.
         """
         self._guard()
         if not self.sqlite:
             return 0
-        if self._writer is None or not self._checkpointer or mode not in ("PASSIVE", "TRUNCATE"):
+        if self._writer is None or not self._checkpointer or mode not in ("PASSIVE", "RESTART", "TRUNCATE"):
             raise Bug(f"checkpoint {mode} by one who is not the checkpointer")
-        with self._translating(), self._gate.held() if mode == "TRUNCATE" else contextlib.nullcontext():
+        with self._translating(), self._gate.held() if mode != "PASSIVE" else contextlib.nullcontext():
             connection = self._writer.raw_connection()
             try:
                 cursor = connection.cursor()
