@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 import redis
 from flask import Blueprint, Response, current_app, jsonify, request
 from redis.exceptions import RedisError
@@ -15,6 +16,10 @@ from mail.runtime.stored import StoredWorld
 from mail.store import revision
 
 blueprint = Blueprint("operations", __name__)
+
+CLOCK_LATE_MS = 20_000
+# Without these mail comes in and goes out a few seconds later.
+WAKERS = {"redis", "clock"}
 
 
 def _world() -> StoredWorld:
@@ -53,17 +58,25 @@ def _ping_redis() -> None:
         client.ping()
 
 
+def _clock_ticks() -> None:
+    """The clock writes its file every few seconds; one that hangs does not."""
+    written = orjson.loads((_world().settings.run_dir / "health/clock.json").read_bytes())
+    if _world().clock.wall_ms() - int(written["at"]) > CLOCK_LATE_MS:
+        raise MailError(public="the clock is late; workers go on by their own ticks")
+
+
 @blueprint.get("/healthz")
 def healthz() -> tuple[Response, int]:
-    """Each dependency with its state. 503 when mail cannot come in or be read; Redis alone only degrades."""
+    """Each dependency with its state. 503 when mail cannot come in or be read; wake-ups alone only degrade."""
     checks = {
         "database": _state(lambda: revision.check(_world().store)),
         "keeper": _state(_keeper_takes_mail),
         "auth": _state(lambda: _client("auth").call("allowed", {"ip": "127.0.0.1"})),
         "redis": _state(_ping_redis),
+        "clock": _state(_clock_ticks),
     }
     broken = [name for name, check in checks.items() if check["state"] != "ok"]
-    state = "ok" if not broken else ("degraded" if broken == ["redis"] else "failed")
+    state = "ok" if not broken else ("degraded" if WAKERS.issuperset(broken) else "failed")
     return jsonify({"state": state, "checks": checks}), 503 if state == "failed" else 200
 
 

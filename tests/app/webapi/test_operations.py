@@ -34,7 +34,7 @@ def health(bundle: Bundle) -> tuple[int, dict[str, Any]]:
 def test_a_healthy_bundle_names_each_dependency(bundle: Bundle):
     status, told = health(bundle)
     assert (status, told["state"]) == (200, "ok")
-    assert told["checks"].keys() == {"database", "keeper", "auth", "redis"}
+    assert told["checks"].keys() == {"database", "keeper", "auth", "redis", "clock"}
     assert all(check["state"] == "ok" and check["ms"] >= 0 for check in told["checks"].values())
 
 
