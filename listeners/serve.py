@@ -21,10 +21,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from mail.log import Log, new_cid
-
 from listeners.limits import ConnectionLimits
 from listeners.tls import HANDSHAKE_SECONDS, Certificate
+from mail.log import Log, new_cid
 
 T = TypeVar("T")
 

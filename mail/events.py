@@ -1,6 +1,6 @@
 """What happened to an account's mailboxes, as listeners and pages hear of it.
 
-An event is a hint sent after the commit: whoever hears it reads what changed since the modseq it knows. Losing one costs
+An event is a hint sent after the commit: whoever hears it reads what changed since the modseq he knows. Losing costs
 a poll, never a message.
 """
 

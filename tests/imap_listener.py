@@ -1,4 +1,4 @@
-"""A running IMAP listener for tests: the real thing in this process, on a real store, with a keeper and an auth process.
+"""A running IMAP listener for tests: the real thing in this process, on a real store, with a keeper and auth process.
 
 The keeper and the auth process answer on their Unix sockets as the real ones do; the keeper writes blobs and rows, the
 auth process knows the passwords it was given.
@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mail.imap.summary import Summary
-
 from listeners.imap.__main__ import BUSY, conversing
 from listeners.imap.service import Service, Terms
 from listeners.limits import ConnectionLimits
@@ -24,6 +22,7 @@ from listeners.serve import Door, Listening, in_thread
 from mail import rpc
 from mail.errors import BadCredentials
 from mail.events import Event
+from mail.imap.summary import Summary
 from mail.log import Log
 from mail.metrics import Metrics
 from mail.now import SystemClock

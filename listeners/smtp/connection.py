@@ -270,7 +270,7 @@ class Connection(SMTP):  # type: ignore[misc]
     # TLS.
 
     async def start_tls(self, context: ssl.SSLContext, agreed: Reply) -> None:
-        """Agree and shake hands. Disconnected when that fails: the peer is in the middle of a handshake, unspeakable."""
+        """Agree and shake hands. Disconnected when that fails: in the middle of a handshake nobody can be told."""
         assert self.transport is not None
         transport = self.transport
         transport.pause_reading()  # nothing may be read in the clear behind our agreement

@@ -1,4 +1,4 @@
-"""Looking at a message in the spool, without hurrying the loop: small ones here, large ones in a thread, one at a time."""
+"""Looking at a message in the spool, without hurrying the loop: small ones here, large ones in a thread, one by one."""
 
 import asyncio
 import mmap
