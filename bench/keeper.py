@@ -51,7 +51,7 @@ async def measured(bundle: Bundle, waiting: int, messages: int) -> dict[str, flo
             waits.append(time.monotonic() - start)
             os.close(descriptor)
 
-    keeper = [pid for pid in bundle.programs("keeper")]
+    keeper = list(bundle.programs("keeper"))
     cpu, start = cpu_seconds(keeper), time.monotonic()
     await asyncio.gather(*(sender() for _ in range(waiting)))
     seconds = time.monotonic() - start
