@@ -19,6 +19,7 @@ from listeners.keeper.space import ReserveFile, Space
 from listeners.keeper.tables import RoutingTables
 from listeners.keeper.verbs import Verbs
 from listeners.rpc import Request, Server
+from mail.address import parse_domain
 from mail.errors import Busy, MailError
 from mail.runtime.stored import StoredWorld, open_stored
 from mail.sasl import tickets
@@ -40,7 +41,11 @@ class Keeper:
         self.blobs.prepare()
         self.committer = Committer(world.store, self.blobs, world.bus, clock=world.clock, log=world.log, crash=crash)
         self.tables = RoutingTables(
-            world.store, settings.routing_file, default_account=settings.loopback_account, log=world.log
+            world.store,
+            settings.routing_file,
+            default_account=settings.loopback_account,
+            hostname=parse_domain(settings.hostname),
+            log=world.log,
         )
         reserve = ReserveFile(
             settings.data_dir / "reserve", reserve_bytes=settings.free_space_reserve_bytes, log=world.log

@@ -1,6 +1,7 @@
 """The keeper's own routing tables: read from the database when they changed, written out for everyone else."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from mail.accounts import routing
@@ -13,10 +14,11 @@ from mail.store.engine import Store
 class RoutingTables:
     """`current` is always a whole snapshot; `reload` replaces it and the file when anything differs."""
 
-    def __init__(self, store: Store, path: Path, *, default_account: str, log: Log) -> None:
+    def __init__(self, store: Store, path: Path, *, default_account: str, hostname: str, log: Log) -> None:
         self._store = store
         self._path = path
         self._default_account = default_account
+        self._hostname = hostname
         self._log = log
         self._lock = threading.Lock()
         self.current = Tables.build((), (), ())
@@ -41,16 +43,11 @@ class RoutingTables:
                 owners,
                 addresses,
                 default_account=self._default_account,
+                hostname=self._hostname,
                 generation=self.current.generation,
             )
             if force or read != self.current:
-                made = Tables.build(
-                    domains,
-                    owners,
-                    addresses,
-                    default_account=self._default_account,
-                    generation=self.current.generation + 1,
-                )
+                made = replace(read, generation=read.generation + 1)
                 routing.write(self._path, made)
                 self.current = made
                 self._log.info("routing-written", generation=made.generation, addresses=len(made.addresses))

@@ -3,9 +3,9 @@
 The keeper writes it whenever accounts, addresses or domains change; the others look at its time of change at most once
 a second. It reveals addresses, nothing else, so that the processes that talk to strangers need no database.
 
-Order of the look-up: the address; the address cut at the domain's first separator; the domain's catchall; for
-postmaster (RFC 5321 §4.5.1) any account that has postmaster at another domain, else the first account; in the local
-bundle the default account; nobody.
+Order of the look-up: the address; the address cut at each separator of its domain in turn; the domain's catchall; for
+postmaster (RFC 5321 §4.5.1), at the host's own name too, whoever has postmaster at some domain, else the first account;
+in the local bundle the default account; nobody.
 """
 
 import os
@@ -65,6 +65,7 @@ class Tables:
     addresses: dict[tuple[str, str], AddressRule]
     by_name: dict[str, int]
     default_account: int | None
+    hostname: str
     generation: int
 
     @classmethod
@@ -75,29 +76,31 @@ class Tables:
         addresses: Iterable[AddressRule],
         *,
         default_account: str = "",
+        hostname: str = "",
         generation: int = 0,
     ) -> "Tables":
-        """`default_account` names the local bundle's account for unknown recipients."""
+        """`default_account` takes the local bundle's mail for unknown recipients. Postmaster is at `hostname` too."""
         by_id = {one.id: one for one in accounts}
         by_name = {one.name: one.id for one in by_id.values()}
         found = {(one.domain, one.localpart): one for one in addresses}
         default = by_name.get(default_account) if default_account else None
-        return cls({one.name: one for one in domains}, by_id, found, by_name, default, generation)
+        return cls({one.name: one for one in domains}, by_id, found, by_name, default, hostname, generation)
 
     def lookup(self, address: Address) -> Route | None:
         """Where mail for the address goes; None when we do not take it."""
         rule = self.domains.get(address.domain)
-        if rule is None:
-            return self._default(address)
-        found = self._exact(address, rule)
-        if found is None and address.localpart.lower() == "postmaster":
+        found = (self._exact(address, rule) or self.addresses.get((rule.name, ""))) if rule else None
+        if found is not None:
+            return self._route(found, address)
+        if address.localpart.lower() == "postmaster" and (rule is not None or address.domain == self.hostname):
             return self._postmaster(address)
-        found = found or self.addresses.get((rule.name, ""))
-        return self._route(found, address) if found else self._default(address)
+        return self._default(address)
 
     def _exact(self, address: Address, rule: DomainRule) -> AddressRule | None:
+        # Postmaster's case never matters.
+        case_sensitive = rule.case_sensitive and address.localpart.lower() != "postmaster"
         for separators in ("", rule.separators):
-            wanted = canonical(address.localpart, separators=separators, case_sensitive=rule.case_sensitive)
+            wanted = canonical(address.localpart, separators=separators, case_sensitive=case_sensitive)
             found = self.addresses.get((rule.name, wanted)) if wanted else None
             if found is not None:
                 return found
@@ -148,6 +151,7 @@ class Tables:
     def as_json(self) -> dict[str, Any]:
         return {
             "generation": self.generation,
+            "hostname": self.hostname,
             "default_account": self.accounts[self.default_account].name if self.default_account is not None else "",
             "domains": [[one.name, one.disabled, one.separators, one.case_sensitive] for one in self.domains.values()],
             "accounts": [[one.id, one.name, one.login_disabled] for one in self.accounts.values()],
@@ -163,6 +167,7 @@ class Tables:
             (AccountRule(*row) for row in fields["accounts"]),
             (AddressRule(*row) for row in fields["addresses"]),
             default_account=fields["default_account"],
+            hostname=fields.get("hostname", ""),
             generation=fields["generation"],
         )
 
@@ -217,8 +222,9 @@ class Routing:
         return self.tables.lookup(address)
 
     def is_local(self, domain: str) -> bool:
-        """Do we take mail for that domain at all."""
-        return domain in self.tables.domains or self.tables.default_account is not None
+        """Do we take mail for that domain at all: for our own name, postmaster's."""
+        tables = self.tables
+        return domain in tables.domains or domain == tables.hostname or tables.default_account is not None
 
     def domain(self, name: str) -> DomainRule | None:
         return self.tables.domains.get(name)
