@@ -129,7 +129,10 @@ class Connections:
             destination.put_back(attempted.again)
         if any(verdict.reply.positive for verdict in attempted.verdicts):
             destination.went_well()
+            # This connection is free for the next job itself.
+            destination.idle += 1
             self._grown()
+            destination.idle -= 1
         elif any(verdict.reply.ours for verdict in attempted.verdicts):
             destination.went_wrong()
 
