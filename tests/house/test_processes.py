@@ -1,6 +1,7 @@
 """The process table, roles/supervisor/defaults/main.yml, and what there is to run."""
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,13 @@ def test_rows_keep_the_signature_of_the_role():
     for row in PROGRAMS:
         assert row.keys() <= options.keys(), row["name"]
         assert {name for name, option in options.items() if option.get("required")} <= row.keys(), row["name"]
+
+
+def test_the_templates_use_what_the_role_says_it_takes():
+    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())
+    named = specs["argument_specs"]["main"]["options"].keys()
+    used = {word for path in (ROLE / "templates").iterdir() for word in re.findall(r"supervisor_\w+", path.read_text())}
+    assert used == set(named)
 
 
 def test_nothing_is_killed_while_it_may_still_finish_a_message():
