@@ -9,26 +9,19 @@ import random
 import threading
 import time
 
-from mail.deliver.dial import Dialer
-from mail.deliver.hosts import Finder, is_own_address
-from mail.deliver.plan import Login, Routes, host_and_port
-from mail.dns.live import LiveResolver
 from mail.errors import MailError
-from mail.rpc import Client
 from mail.runtime.stored import StoredWorld, open_stored
 from mail.store import queue
 from workers import leases
 from workers.dispatch import FINISH_SECONDS, SETTLE_SECONDS, Dispatcher
-from workers.leases import Lease
 from workers.run import work
-from workers.services import Services
+from workers.services import services_of
 from workers.wakeups import Wakeups
 
 TICK_SECONDS = 4.0
 # A job that waited that long lets the worker breathe; the delivering goes on without it.
 JOB_SECONDS = 300.0
 REAP_SECONDS = 5.0
-HOUR_MS = 3_600_000
 
 
 class DeliverWork:
@@ -86,42 +79,6 @@ class DeliverWork:
             self._reaped = now
             world = self._world
             leases.reap(world.store, world.settings.workers_dir, world.clock.wall_ms(), world.log)
-
-
-def services_of(world: StoredWorld) -> Services:
-    settings = world.settings
-    return Services(
-        store=world.store,
-        blobs=world.blobs,
-        keeper=Client(settings.keeper_socket),
-        finder=Finder(LiveResolver(settings.resolver), settings.hostname, is_own_address),
-        dialer=Dialer(settings.hostname),
-        routes=routes_of(world),
-        lease=Lease(settings.workers_dir, world.program),
-        clock=world.clock,
-        log=world.log,
-        metrics=world.metrics,
-        hostname=settings.hostname,
-        delay_after_ms=settings.queue_delay_notice_hours * HOUR_MS,
-        is_local=world.routing.is_local,
-        connections_max=settings.deliver_concurrency,
-        simulate_failures=settings.simulate_failures,
-    )
-
-
-def routes_of(world: StoredWorld) -> Routes:
-    """The settings of the way out as values. ValueError names the one that cannot be read."""
-    settings = world.settings
-    login = None
-    if settings.smarthost_username:
-        with open(settings.smarthost_password_file, encoding="utf-8") as file:
-            login = Login(settings.smarthost_username, file.read().strip())
-    return Routes(
-        loopback=host_and_port(settings.loopback, 25),
-        smarthost=host_and_port(settings.smarthost, 587),
-        smarthost_login=login,
-        private_destinations=settings.private_destinations,
-    )
 
 
 def drain(work: DeliverWork) -> bool:

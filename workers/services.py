@@ -4,17 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mail.deliver.dial import Dialer
-from mail.deliver.hosts import Finder
-from mail.deliver.plan import Routes
+from mail.deliver.hosts import Finder, is_own_address
+from mail.deliver.plan import Login, Routes, host_and_port
+from mail.dns.live import LiveResolver
 from mail.log import Log
 from mail.metrics import Metrics
 from mail.now import Clock
 from mail.rpc import Client
+from mail.runtime.stored import StoredWorld
 from mail.store.blobs import BlobStore
 from mail.store.engine import Store
 from workers.leases import Lease
 
 SMTP_PORT = 25
+HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +40,39 @@ class Services:
     connections_max: int = 50
     simulate_failures: bool = False
     port: int = SMTP_PORT
+
+
+def services_of(world: StoredWorld) -> Services:
+    settings = world.settings
+    return Services(
+        store=world.store,
+        blobs=world.blobs,
+        keeper=Client(settings.keeper_socket),
+        finder=Finder(LiveResolver(settings.resolver), settings.hostname, is_own_address),
+        dialer=Dialer(settings.hostname),
+        routes=routes_of(world),
+        lease=Lease(settings.workers_dir, world.program),
+        clock=world.clock,
+        log=world.log,
+        metrics=world.metrics,
+        hostname=settings.hostname,
+        delay_after_ms=settings.queue_delay_notice_hours * HOUR_MS,
+        is_local=world.routing.is_local,
+        connections_max=settings.deliver_concurrency,
+        simulate_failures=settings.simulate_failures,
+    )
+
+
+def routes_of(world: StoredWorld) -> Routes:
+    """The settings of the way out as values. ValueError names the one that cannot be read."""
+    settings = world.settings
+    login = None
+    if settings.smarthost_username:
+        with open(settings.smarthost_password_file, encoding="utf-8") as file:
+            login = Login(settings.smarthost_username, file.read().strip())
+    return Routes(
+        loopback=host_and_port(settings.loopback, 25),
+        smarthost=host_and_port(settings.smarthost, 587),
+        smarthost_login=login,
+        private_destinations=settings.private_destinations,
+    )
