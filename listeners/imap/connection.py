@@ -105,7 +105,8 @@ class Connection(asyncio.Protocol):
         # What the client asked before it closed its side is still answered; then we close.
         self._eof = True
         self._wake()
-        return self._task is not None
+        # Inside TLS there is no half of a connection to keep open.
+        return self._task is not None and self.tls is None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._eof = self.closing = True

@@ -14,16 +14,14 @@ are its commands, `push` answers. Its stream reader, command reader, timers and 
 import asyncio
 import ssl
 from asyncio.streams import FlowControlMixin
-from typing import Any
-
-from aiosmtpd.smtp import SMTP
 
 from listeners.serve import Origin
+from listeners.smtp.outlet import Disconnected, Outlet
 from listeners.tls import HANDSHAKE_SECONDS
 from mail.smtp.commands import LINE_LIMIT, LONG_LINE_DROPPED
 from mail.smtp.content import Content
-from mail.smtp.limits import BLOCK_SECONDS, FIRST_COMMAND_SECONDS, TIMED_OUT, WRITE_STALL_SECONDS, Patience, Transfer
-from mail.smtp.replies import BadCommand, Reply, render
+from mail.smtp.limits import BLOCK_SECONDS, TIMED_OUT, WRITE_STALL_SECONDS, Patience, Transfer
+from mail.smtp.replies import BadCommand, Reply
 
 READ_AHEAD = 64 * 1024
 UNSENT = 16 * 1024
@@ -31,38 +29,22 @@ LINGER_SECONDS = 2.0
 NEVER = float("inf")
 
 
-class Disconnected(Exception):
-    """The peer is gone, or we closed: the conversation ends and there is nobody to answer."""
-
-
 class LineTooLong(Exception):
     """The line went on past all patience."""
 
 
-class Connection(SMTP):  # type: ignore[misc]
+class Connection(Outlet):
     def __init__(self, origin: Origin, patience: Patience) -> None:
-        # aiosmtpd's own __init__ finds its hooks by introspection, 130 µs a connection, and makes a stream reader.
-        self.loop = asyncio.get_running_loop()
-        FlowControlMixin.__init__(self, self.loop)  # type: ignore[no-untyped-call]
-        self._closed = None  # what SMTP.__del__ asks for
-        self.origin = origin
+        super().__init__(origin)
         self.patience = patience
-        self.transport: asyncio.Transport | None = None
         self.tls: ssl.SSLObject | None = None
-        self.deadline = self.loop.time() + FIRST_COMMAND_SECONDS
-        self._stalled_since = 0.0
         self._buffer = bytearray()
         self._content: Content | None = None
         self._transfer: Transfer | None = None
         self._chunk_left = 0
         self._chunk_last = False
-        self._waiter: asyncio.Future[None] | None = None
-        self._out: list[bytes] = []
-        self._out_size = 0
-        self._reading = True
         self._eof = False
         self._lost = False
-        self._closing = False
 
     # What the loop calls.
 
@@ -94,20 +76,12 @@ class Connection(SMTP):  # type: ignore[misc]
         return self.tls is None and not self._closing
 
     def connection_lost(self, exc: Exception | None) -> None:
-        super(SMTP, self).connection_lost  # noqa: B018 - the stream reader's part is not ours
+        # Not aiosmtpd's: its stream reader's part is not ours.
         FlowControlMixin.connection_lost(self, exc)  # type: ignore[no-untyped-call]
         self._lost = True
         self.transport = None
         self.origin.closed()
         self._wake()
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._stalled_since = self.loop.time()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._stalled_since = 0.0
 
     # Input.
 
@@ -219,53 +193,9 @@ class Connection(SMTP):  # type: ignore[misc]
         if self._lost or self._closing:
             raise Disconnected
 
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
     @property
     def waiting_for_command(self) -> bool:
         return self._waiter is not None and self._content is None
-
-    def _pause(self) -> None:
-        if self._reading and self.transport is not None:
-            self._reading = False
-            self.transport.pause_reading()
-
-    def _resume(self) -> None:
-        if not self._reading and self.transport is not None and not self.transport.is_closing():
-            self._reading = True
-            self.transport.resume_reading()
-
-    # Output.
-
-    def answer(self, reply: Reply) -> None:
-        self.write(render(reply, self.origin.cid))
-
-    async def push(self, status: Any) -> None:
-        """aiosmtpd's name for answering, for what of it still calls it."""
-        self.write((status.encode() if isinstance(status, str) else status) + b"\r\n")
-
-    def write(self, octets: bytes) -> None:
-        self._out.append(octets)
-        self._out_size += len(octets)
-
-    async def flush(self) -> None:
-        """Send what was answered. Waits while the peer does not read."""
-        self._send()
-        if self._paused:
-            try:
-                await self._drain_helper()
-            except ConnectionResetError:
-                raise Disconnected from None
-
-    def _send(self) -> None:
-        if self._out:
-            octets = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-            self._out.clear()
-            self._out_size = 0
-            if self.transport is not None and not self.transport.is_closing():
-                self.transport.write(octets)
 
     # TLS.
 
@@ -323,17 +253,4 @@ class Connection(SMTP):  # type: ignore[misc]
             self._resume()
         elif self.transport is not None:
             self.transport.close()
-        self._wake()
-
-    def close(self) -> None:
-        """Close when all is written."""
-        self._send()
-        self._closing = True
-        if self.transport is not None:
-            self.transport.close()
-
-    def abort(self) -> None:
-        self._closing = True
-        if self.transport is not None:
-            self.transport.abort()
         self._wake()

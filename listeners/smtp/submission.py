@@ -72,7 +72,7 @@ class SubmissionSession(Session):
 
     # AUTH.
 
-    async def _auth(self, argument: str) -> None:
+    async def smtp_AUTH(self, argument: str) -> None:
         """RFC 4954."""
         if not self._private:
             raise BadCommand(538, "5.7.11", "Encryption required for requested authentication mechanism")
