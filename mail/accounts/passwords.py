@@ -23,7 +23,7 @@ OCTETS_MAX = 512
 # OWASP's floor, and 42 ms here: more would be an attacker's lever on a small host (security CR-1).
 HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, hash_len=32, salt_len=16, type=Type.ID)
 
-# 26 ms for a phone that derives it at every login; RFC 7677 §4 asks for at least 4,096, and Cyrus SASL's client, which is
+# 26 ms for a phone that derives it at every login. RFC 7677 §4 asks for at least 4,096; Cyrus SASL's client, which is
 # mbsync's and neomutt's, refuses more than 65,536.
 SCRAM_ITERATIONS = 60_000
 SALT_OCTETS = 16
