@@ -1,0 +1,139 @@
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mail.deliver.outcome import Verdict, judge
+from mail.errors import Bug, Unavailable
+from mail.now import SetClock
+from mail.smtp.reply_reader import Reply
+from mail.smtp.wire import ConversationFailed
+from mail.store import queue
+from mail.store.engine import Store
+from tests.post_office import PostOffice, open_post_office
+from workers.settling import OUTCOMES_MAX, OWED_MAX, FinalDots, Settler, _batch
+
+NEVER = Reply(550, ("5.1.1 unknown",))
+OK = Reply(250, ("2.0.0 ok",))
+
+
+@pytest.fixture
+def office(sqlite_store: Store, tmp_path: Path, clock: SetClock) -> Iterator[PostOffice]:
+    with open_post_office(sqlite_store, tmp_path, clock) as made:
+        yield made
+
+
+async def claims(office: PostOffice, *to: str):
+    for one in to:
+        await office.submit(one)
+    with office.store.write() as tx:
+        return queue.claim(tx, "w", office.clock.wall_ms(), 1000)
+
+
+def judged(office, claimed, reply):
+    return [judge(Verdict(one, reply), office.clock.wall_ms(), delay_after_ms=1, jitter=0) for one in claimed]
+
+
+async def settle_all(office, judged, services=None) -> list[int]:
+    counts: list[int] = []
+    settler = Settler(services or office.services(1), counts.append)
+    settler.add(judged)
+    running = asyncio.ensure_future(settler.run())
+    async with asyncio.timeout(20):
+        while sum(counts) < len(judged):
+            await asyncio.sleep(0.01)
+    running.cancel()
+    return counts
+
+
+async def test_outcomes_that_wait_together_are_one_call(office):
+    claimed = await claims(office, *(f"r{number}@them.test" for number in range(30)))
+    office.calls.clear()
+    assert await settle_all(office, judged(office, claimed, OK)) == [30]
+    assert office.calls == ["settle"]
+    assert {office.row(one.id).state for one in claimed} == {"done"}
+
+
+async def test_a_call_carries_only_so_many_notices(office):
+    claimed = await claims(office, *(f"r{number}@them.test" for number in range(OWED_MAX + 4)))
+    assert await settle_all(office, judged(office, claimed, NEVER)) == [OWED_MAX, 4]
+    assert len(office.inbox()) == OWED_MAX + 4
+
+
+async def test_how_many_fit_into_one_call(office):
+    (claimed,) = await claims(office, "b@them.test")
+    done, owed = judged(office, [claimed], OK) * 500, judged(office, [claimed], NEVER) * 500
+    assert _batch(done) == OUTCOMES_MAX
+    assert _batch(owed) == OWED_MAX
+    assert _batch(done[:100] + owed) == 100 + OWED_MAX
+    assert _batch(owed[:1]) == 1
+
+
+async def test_an_outcome_the_keeper_can_never_take_does_not_hold_up_the_others(office):
+    claimed = await claims(office, "b@them.test", "bad@them.test", "d@them.test")
+    original = office.call
+
+    async def call(verb, args, fds=()):
+        if any(one["queue_recipient_id"] == claimed[1].id for one in args["outcomes"]):
+            raise Bug("cannot be")
+        return await original(verb, args, fds)
+
+    office.call = call
+    await settle_all(office, judged(office, claimed, OK))
+    assert [office.row(one.id).state for one in claimed] == ["done", "claimed", "done"]
+    assert "settle-impossible" in (office.folder / "log").read_text()
+
+
+async def test_a_settled_outcome_that_is_told_again_changes_nothing(office):
+    """The answer of the keeper may be lost: the same outcomes come again."""
+    claimed = await claims(office, "b@them.test")
+    for _ in range(2):
+        await settle_all(office, judged(office, claimed, NEVER))
+    assert len(office.inbox()) == 1 and office.row(claimed[0].id).state == "failed"
+
+
+async def test_final_dots_that_wait_together_share_a_commit(office):
+    claimed = await claims(office, *(f"r{number}@them.test" for number in range(20)))
+    office.calls.clear()
+    dots = FinalDots(office)
+    await asyncio.gather(*(dots.entering([one.id]) for one in claimed))
+    assert 1 <= len(office.calls) <= 2 and set(office.calls) == {"entering"}
+    with office.store.read() as connection:
+        phases = connection.exec_driver_sql("SELECT DISTINCT phase FROM queue_recipient").scalars().all()
+    assert phases == ["data-end"]
+
+
+async def test_no_final_dot_without_the_keeper(office):
+    office.down = True
+    dots = FinalDots(office)
+    found = await asyncio.gather(*(dots.entering([number]) for number in range(3)), return_exceptions=True)
+    assert all(isinstance(one, ConversationFailed) for one in found)
+    office.down = False
+    await dots.entering([1])
+
+
+async def test_a_waiter_that_was_cancelled_disturbs_nobody(office):
+    dots = FinalDots(office)
+    first, second = (asyncio.ensure_future(dots.entering([number])) for number in (1, 2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await second
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_unavailable_is_waited_for(office, monkeypatch):
+    monkeypatch.setattr("workers.settling.RETRY_SECONDS", 0.02)
+    claimed = await claims(office, "b@them.test")
+    original, failures = office.call, [1, 1]
+
+    async def call(verb, args, fds=()):
+        if failures:
+            failures.pop()
+            raise Unavailable("restarting")
+        return await original(verb, args, fds)
+
+    office.call = call
+    await settle_all(office, judged(office, claimed, OK))
+    assert (office.folder / "log").read_text().count("settle-deferred") == 1
