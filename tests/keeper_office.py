@@ -1,0 +1,150 @@
+"""The keeper's parts in one process, over a real store and real files; the socket is left out."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from listeners.keeper.committer import Committer, Content, Entry
+from listeners.keeper.crash import CrashPoints
+from listeners.keeper.housekeeping import Housekeeper
+from listeners.keeper.space import ReserveFile, Space
+from listeners.keeper.tables import RoutingTables
+from listeners.keeper.verbs import Verbs
+from listeners.rpc import Request
+from mail.events import Event
+from mail.imap.summary import summarize
+from mail.log import Log
+from mail.now import SetClock
+from mail.sasl import tickets
+from mail.store import accounts, mailboxes, messages
+from mail.store.blobs import BlobWriter
+from mail.store.changes import changing
+from mail.store.engine import Store
+from mail.store.verify import Finding, findings
+
+TICKET_KEY = b"k" * tickets.KEY_OCTETS
+
+
+class Heard:
+    """A publisher that remembers what listeners would have been told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.woken: list[str] = []
+
+    def publish(self, happened: Iterable[Event], *, wake: Iterable[str] = ()) -> None:
+        self.events.extend(happened)
+        self.woken.extend(wake)
+
+
+class Office:
+    """Two accounts, ann and bob at a.example, and everything the keeper does for them."""
+
+    def __init__(self, store: Store, folder: Path, clock: SetClock, *, reserve: int = 0) -> None:
+        self.store, self.folder, self.clock, self.heard = store, folder, clock, Heard()
+        self._log_descriptor = os.open(folder / "keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        log = Log(descriptor=self._log_descriptor)
+        with changing(store, None, clock=clock) as changes:
+            accounts.add_domain(changes.tx, "a.example", clock.wall_ms())
+            self.ann, self.bob = (accounts.add_account(changes, name) for name in ("ann", "bob"))
+            for number, name in ((self.ann, "ann"), (self.ann, "ann.too"), (self.bob, "bob")):
+                accounts.add_address(changes.tx, f"{name}@a.example", number, clock.wall_ms())
+        self.blobs = BlobWriter(folder / "blobs")
+        self.blobs.prepare()
+        self.committer = Committer(store, self.blobs, self.heard, clock=clock, log=log, crash=CrashPoints({}))
+        self.reserve = ReserveFile(folder / "reserve", reserve_bytes=reserve, log=log)
+        self.space = Space(folder, reserve_bytes=reserve, reserve_percent=0, file=self.reserve)
+        self.housekeeper = Housekeeper(store, self.blobs, self.committer, self.reserve, clock=clock, log=log)
+        self.tables = RoutingTables(
+            store, folder / "routing/routing.json", default_account="", hostname="mx.example", log=log
+        )
+        self.tables.reload()
+        self.verbs = Verbs(
+            self.committer,
+            lambda: self.tables.current,
+            self.space,
+            clock=clock,
+            ticket_key=TICKET_KEY,
+            give_up_ms=1000,
+            max_message_bytes=1 << 20,
+        )
+
+    def close(self) -> None:
+        if self.committer._thread.is_alive():
+            self.committer.stop()
+        os.close(self._log_descriptor)
+
+    def logged(self) -> str:
+        return (self.folder / "keeper.log").read_text()
+
+    def stored(self, account_id: int, mailbox: str = "Inbox") -> list[tuple[int, bytes]]:
+        """(UID, octets) of a mailbox."""
+        with self.store.read() as connection:
+            box = mailboxes.find_mailbox(connection, account_id, mailbox)
+            assert box is not None
+            uids = [row[0] for row in messages.index(connection, account_id, box.id)]
+            rows = list(messages.contents(connection, account_id, box.id, uids))
+        return [
+            (row.uid, row.prefix + (row.octets if row.octets is not None else self.blobs.read(row.folder, row.blob_id)))
+            for row in rows
+        ]
+
+    def wrong(self) -> list[Finding]:
+        return list(findings(self.store, self.blobs))
+
+
+def memory(octets: bytes) -> int:
+    descriptor = os.memfd_create("test", os.MFD_CLOEXEC)
+    os.write(descriptor, octets)
+    return descriptor
+
+
+def letter(number: int, size: int = 500) -> bytes:
+    head = (
+        f"From: x@remote.example\r\nSubject: letter {number}\r\nMessage-ID: <{number}@remote.example>\r\n\r\n".encode()
+    )
+    return head + b"y" * max(size - len(head) - 2, 0) + b"\r\n"
+
+
+def request(verb: str, args: dict[str, Any], *octets: bytes) -> Request:
+    """What the server would hand to a verb; the descriptors are closed by `asked`."""
+    return Request(verb, args, [memory(one) for one in octets], os.getuid(), os.getpid())
+
+
+async def asked(office: Office, verb: str, args: dict[str, Any], *octets: bytes) -> dict[str, Any]:
+    made = request(verb, args, *octets)
+    try:
+        return await office.verbs.table()[verb](made)
+    finally:
+        made.close_descriptors()
+
+
+def delivery(octets: bytes, *recipients: str, **more: Any) -> dict[str, Any]:
+    return {
+        "cid": "c" * 16,
+        "mail_from": "x@remote.example",
+        "received_at": 1_800_000_000_000,
+        "size": len(octets),
+        "summary": summarize(octets).as_json(),
+        "recipients": [{"address": one, "prefix": f"Delivered-To: {one}\r\n"} for one in recipients],
+        **more,
+    }
+
+
+class Posted:
+    """One entry given to the committer, and what came of it."""
+
+    def __init__(self, office: Office, write: Any, *octets: bytes) -> None:
+        self.descriptors = [memory(one) for one in octets]
+        self.results: list[Any] = []
+        contents = [Content(one, len(body)) for one, body in zip(self.descriptors, octets, strict=True)]
+        self.entry = Entry(contents, write, self.results.append)
+        office.committer.submit(self.entry)
+
+    def close(self) -> Any:
+        """The one result; the descriptors go."""
+        for one in self.descriptors:
+            os.close(one)
+        (result,) = self.results
+        return result
