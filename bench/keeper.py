@@ -2,7 +2,7 @@
 
 Promise: at most 0.6 ms CPU a 5 kB message in batches of ten, every sync in place.
 
-    bench/keeper.py [--waiting 1,10,50] [--messages 2000]
+    bench/keeper.py [--waiting 1,10,50] [--messages 2000] [--size 5000]
 """
 
 import asyncio
@@ -13,8 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from imap_client import message
-from measure import cpu_seconds, emit
+from measure import cpu_seconds, emit, tree
 from targets import Bundle, parser, running_bundle
 
 from mail.imap.summary import summarize
@@ -27,9 +26,20 @@ def memory_file(octets: bytes) -> int:
     return descriptor
 
 
-async def measured(bundle: Bundle, waiting: int, messages: int) -> dict[str, float]:
+def keeper_of(bundle: Bundle) -> list[int]:
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in tree([bundle.pid])}
+    return [pid for pid, command in commands.items() if b"listeners.keeper" in command]
+
+
+def letter(size: int) -> bytes:
+    head = b"From: a@example.test\r\nTo: mailstead@localhost\r\nSubject: bench\r\nMessage-ID: <1@example.test>\r\n\r\n"
+    line = b"the quick brown fox jumps over the lazy dog, seventy-two octets a line.\r\n"
+    return (head + line * (1 + size // len(line)))[: size - 2] + b"\r\n"
+
+
+async def measured(bundle: Bundle, waiting: int, messages: int, size: int) -> dict[str, float]:
     client = Client(bundle.folder / "run/keeper.sock")
-    octets = message(7)
+    octets = letter(size)
     summary = summarize(octets).as_json()
     left = iter(range(messages))
     waits: list[float] = []
@@ -51,7 +61,7 @@ async def measured(bundle: Bundle, waiting: int, messages: int) -> dict[str, flo
             waits.append(time.monotonic() - start)
             os.close(descriptor)
 
-    keeper = list(bundle.programs("keeper"))
+    keeper = keeper_of(bundle)
     cpu, start = cpu_seconds(keeper), time.monotonic()
     await asyncio.gather(*(sender() for _ in range(waiting)))
     seconds = time.monotonic() - start
@@ -70,10 +80,12 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--waiting", default="1,10,50")
     arguments.add_argument("--messages", type=int, default=2000)
+    arguments.add_argument("--size", type=int, default=5000)
     given = arguments.parse_args()
     with running_bundle(given.port_offset) as bundle:
         for waiting in map(int, given.waiting.split(",")):
-            emit(bench="keeper", waiting=waiting, **asyncio.run(measured(bundle, waiting, given.messages)))
+            result = asyncio.run(measured(bundle, waiting, given.messages, given.size))
+            emit(bench="keeper", waiting=waiting, size=given.size, **result)
 
 
 if __name__ == "__main__":
