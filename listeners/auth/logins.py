@@ -89,6 +89,7 @@ class Logins:
         right = await self._check_password(account, password)
         if not right or account is None or authzid not in ("", login):
             self._failed(ip, account, service, "plain")
+            raise BadCredentials(f"from {ip}")
         self._remember(self._cache_name(account[0], login, password), account[0])
         return self._logged_in(account, login, ip, service, "plain")
 
@@ -131,7 +132,6 @@ class Logins:
     def _failed(self, ip: str, account: tuple[int, str] | None, service: str, mechanism: str) -> None:
         self.failures.failed(ip, account[0] if account else None)
         self._counter.labels(service, mechanism, "failed").inc()
-        raise BadCredentials(f"from {ip}")
 
     def _logged_in(
         self, account: tuple[int, str], login: str, ip: str, service: str, mechanism: str, *, known: bool = False

@@ -8,7 +8,8 @@
 import asyncio
 
 from listeners.serve import Origin
-from listeners.smtp.connection import NEVER, Connection, Disconnected, LineTooLong
+from listeners.smtp.connection import NEVER, Connection, LineTooLong
+from listeners.smtp.outlet import Disconnected
 from listeners.smtp.service import SHUTTING_DOWN, Service
 from listeners.smtp.transaction import Transaction
 from mail.errors import MailError
