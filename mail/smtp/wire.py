@@ -57,7 +57,8 @@ class Wire(asyncio.Protocol):
 
     def _acknowledge_at_once(self) -> None:
         """A server that answers a group in pieces, with Nagle's algorithm on, waits for our acknowledgement before the
-        next piece, and the kernel would keep it back for 40 ms: measured, five times slower. The option does not last, tcp(7).
+        next piece, and the kernel would keep it back for 40 ms: measured, five times slower. The option does not last,
+        tcp(7).
         """
         made = self.transport.get_extra_info("socket") if self.transport is not None else None
         if made is not None and made.fileno() >= 0:
