@@ -90,15 +90,22 @@ class Sink:
         finally:
             self.open_now -= 1
             self._writers.discard(writer)
-            writer.transport.abort()
+            abort(writer)
 
     async def end(self) -> None:
         """Break what is still open, and wait until it is gone."""
         self.released.set()
         while self._writers:
             for writer in self._writers:
-                writer.transport.abort()
+                abort(writer)
             await asyncio.sleep(0)
+
+
+def abort(writer: asyncio.StreamWriter) -> None:
+    # None after a handshake that the client broke off.
+    transport: asyncio.WriteTransport | None = writer.transport
+    if transport is not None:
+        transport.abort()
 
 
 class Gone(Exception):
