@@ -1,128 +1,162 @@
-"""The order of syncs, read from the system calls themselves: no acknowledgement leaves before what it promises is
-durable (security §3.2, §3.9).
-"""
+"""Every acknowledgement comes after its syncs: the keeper's, the 250 of port 25, the OK of APPEND (security §3.9.1)."""
 
-import re
+import contextlib
 import shutil
-from dataclasses import dataclass, field
+import signal
+import smtplib
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.bundle import Bundle, running_bundle, wait_until
 from tests.faults.keeper import KeeperFolder
+from tests.faults.ledger import entry_message
+from tests.faults.order import STRACE, check
 
-pytestmark = pytest.mark.faults
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
+]
 
-CALLS = "openat,write,writev,pwrite64,pwritev,fsync,fdatasync,link,linkat,sendto,sendmsg"
-STRACE = ("strace", "-f", "-ttt", "-y", "-s", "200", "-e", f"trace={CALLS}", "-o")
-_LINE = re.compile(r"(\d+) +([\d.]+) (\w+)\((.*)\) += (-?\d+)")
-_RESUMED = re.compile(r"(\d+) +([\d.]+) <\.\.\. (\w+) resumed>(.*)\) += (-?\d+)")
-_UNFINISHED = re.compile(r"(\d+) +([\d.]+) (\w+)\((.*) <unfinished \.\.\.>")
-
-
-@dataclass
-class Order:
-    """What has been seen so far: blobs by name with what was done to them, and whether the WAL is ahead of its sync."""
-
-    violations: list[str] = field(default_factory=list)
-    acknowledged: int = 0
-    blobs: dict[str, list[str]] = field(default_factory=dict)
-    wal_dirty: bool = False
-    wal_syncs: int = 0
-    folder_synced: set[str] = field(default_factory=set)
+SMALL, LARGE = 2000, 20_000
 
 
-def finished_calls(text: str) -> list[tuple[str, str]]:
-    """(call, arguments) in the order they ended: a sync counts when it returns."""
-    begun: dict[str, str] = {}
-    found: list[tuple[str, str]] = []
-    for line in text.splitlines():
-        if match := _UNFINISHED.match(line):
-            begun[match[1] + match[3]] = match[4]
-        elif match := _RESUMED.match(line):
-            found.append((match[3], begun.pop(match[1] + match[3], "") + match[4]))
-        elif match := _LINE.match(line):
-            found.append((match[3], match[4]))
-    return found
-
-
-def check_order(text: str) -> Order:
-    """Walk the trace. An acknowledgement is a reply that names a blob as stored."""
-    seen = Order()
-    for call, arguments in finished_calls(text):
-        if call in ("write", "pwrite64", "pwritev", "writev") and "/blobs/tmp/" in arguments:
-            seen.blobs.setdefault(_name(arguments), []).append("write")
-        elif call in ("write", "pwrite64", "pwritev") and "-wal>" in arguments:
-            seen.wal_dirty = True
-        elif call in ("fsync", "fdatasync") and "-wal>" in arguments:
-            seen.wal_dirty, seen.wal_syncs = False, seen.wal_syncs + 1
-        elif call in ("fsync", "fdatasync") and "/blobs/tmp/" in arguments:
-            seen.blobs.setdefault(_name(arguments), []).append("sync")
-        elif call in ("link", "linkat"):
-            seen.blobs.setdefault(_name(arguments), []).append("link")
-        elif call == "fsync" and "/blobs/2" in arguments:
-            for steps in seen.blobs.values():
-                if "link" in steps:
-                    steps.append("folder")
-        elif call in ("sendto", "sendmsg", "write") and '\\"blob\\"' in arguments:
-            _acknowledged(seen, arguments)
-    return seen
-
-
-def _name(arguments: str) -> str:
-    return re.search(r"/([0-9a-f]{32})", arguments)[1]  # type: ignore[index]
-
-
-def _acknowledged(seen: Order, arguments: str) -> None:
-    for blob in re.findall(r'\\"blob\\":\\"([0-9a-f]{32})', arguments):
-        seen.acknowledged += 1
-        if seen.wal_dirty:
-            seen.violations.append(f"{blob}: acknowledged before the WAL was synced")
-        steps = seen.blobs.get(blob)
-        if steps is not None and list(dict.fromkeys(steps)) != ["write", "sync", "link", "folder"]:
-            seen.violations.append(f"{blob}: {steps}")
-
-
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_every_acknowledgement_comes_after_its_syncs(tmp_path: Path) -> None:
+def test_the_keeper_answers_only_what_is_durable(tmp_path: Path) -> None:
     folder = KeeperFolder.make(tmp_path / "k")
     trace = tmp_path / "trace"
-    folder.wrapper = (*STRACE, str(trace))
+    folder.wrapper = (*STRACE, "-o", str(trace))
     with folder.running():
-        for size in (2000, 20_000):
+        for size in (SMALL, LARGE):
             assert all(folder.deliver_many(f"one-{size}", 5, 1, size))
             assert all(folder.deliver_many(f"many-{size}", 40, 8, size))
-    seen = check_order(trace.read_text())
-    print(f"acknowledgements checked: {seen.acknowledged}, WAL syncs: {seen.wal_syncs}")
-    assert seen.acknowledged >= 60
+    seen = check(trace.read_text())
+    print(f"acknowledgements checked: {seen.checked}")
+    assert seen.checked["keeper"] == 90
     assert seen.violations == []
 
 
-GOOD = """\
-1 1.0 write(9</s/blobs/tmp/{b}>, "x", 1) = 1
-1 2.0 fdatasync(9</s/blobs/tmp/{b}>) = 0
-1 3.0 link("/s/blobs/tmp/{b}", "/s/blobs/20261124/aa/{b}") = 0
-1 4.0 fsync(10</s/blobs/20261124/aa>) = 0
-1 5.0 pwrite64(11</s/db/core.db-wal>, "x", 1, 0) = 1
-1 6.0 fdatasync(11</s/db/core.db-wal>) = 0
-1 7.0 sendto(12<socket:[1]>, "{{\\"ok\\":{{\\"blob\\":\\"{b}\\"}}", 9) = 9
+@contextlib.contextmanager
+def traced(bundle: Bundle, trace: Path) -> Iterator[None]:
+    """All listeners of a running bundle under one strace, so that their calls have one order."""
+    wanted = [str(pid) for pid, command in bundle.programs() if "listeners." in command]
+    attach = [word for pid in wanted for word in ("-p", pid)]
+    tracer = subprocess.Popen([*STRACE, "-o", str(trace), *attach], stderr=subprocess.PIPE)
+
+    def attached() -> bool:
+        if tracer.poll() is not None:
+            pytest.skip(f"strace may not attach here: {tracer.stderr.read().decode()!r}")  # type: ignore[union-attr]
+        states = [Path(f"/proc/{pid}/status").read_text() for pid in wanted]
+        return all("TracerPid:\t0\n" not in state for state in states)
+
+    try:
+        wait_until(attached, 20, "strace is attached")
+        yield
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.communicate(timeout=20)
+
+
+def send(bundle: Bundle, keys: list[str]) -> None:
+    with smtplib.SMTP(*bundle.address("smtp"), timeout=60) as client:
+        for key in keys:
+            message = marked(key, LARGE if key.endswith("1") else SMALL)
+            client.sendmail("trace@example.test", ["anyone@localhost"], message)
+
+
+def append(bundle: Bundle, keys: list[str]) -> None:
+    """APPEND in clear, each under its own tag, which its acknowledgement repeats."""
+    with socket.create_connection(bundle.address("imap"), timeout=60) as connection, connection.makefile("rwb") as wire:
+        wire.readline()
+
+        def command(tag: str, text: str, literal: bytes = b"") -> None:
+            wire.write(f"{tag} {text}\r\n".encode() + literal + (b"\r\n" if literal else b""))
+            wire.flush()
+            while not (line := wire.readline()).startswith(tag.encode() + b" "):
+                assert line, "the connection ended"
+            assert line.startswith(f"{tag} OK".encode()), line
+
+        command("l", f'LOGIN "{bundle.ready["account"]}" "{bundle.ready["password"]}"')
+        for key in keys:
+            message = marked(key, LARGE if key.endswith("1") else SMALL)
+            command(key, f"APPEND Inbox {{{len(message)}+}}", message)
+
+
+def marked(key: str, size: int) -> bytes:
+    return entry_message(0, "k", size).replace(b"k.0", key.encode())
+
+
+def test_no_reply_of_the_bundle_leaves_before_what_it_promises(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    each, clients = 10, 4
+    with running_bundle(tmp_path / "bundle", "--plaintext-login") as bundle:
+        with traced(bundle, trace):
+            threads = [
+                threading.Thread(target=work, args=(bundle, [f"{way}.{client}-{n}" for n in range(each)]))
+                for client in range(clients)
+                for way, work in (("mx", send), ("app", append))
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert bundle.mailctl("verify")["findings"] == []
+    seen = check(trace.read_text())
+    print(f"acknowledgements checked: {seen.checked}")
+    assert seen.checked == {"keeper": each * clients, "smtp": each * clients, "imap": each * clients}
+    assert seen.violations == []
+
+
+NAME, OTHER = "ab" * 16, "cd" * 16
+IN_A_FILE = f"""\
+1 write(9</s/blobs/tmp/{NAME}>, "X-Ledger: app.1\\r\\n", 1) = 1
+2 fdatasync(9</s/blobs/tmp/{NAME}>) = 0
+3 link("/s/blobs/tmp/{NAME}", "/s/blobs/20261124/aa/{NAME}") = 0
+1 fsync(10</s/blobs/20261124/aa>) = 0
+1 pwrite64(11</s/db/core.db-wal>, "\\1{NAME}\\2", 1, 0) = 1
+1 fdatasync(11</s/db/core.db-wal>) = 0
 """
+IN_ITS_ROW = f"""\
+1 pwrite64(11</s/db/core.db-wal>, "X-Ledger: app.1\\r\\n\\0{NAME}", 1, 0) = 1
+1 fdatasync(11</s/db/core.db-wal>) = 0
+"""
+REPLIES = (
+    f'4 sendto(12<UNIX-STREAM:[1]>, "{{\\"ok\\":{{\\"blob\\":\\"{NAME}\\"}}}}", 9) = 9',
+    f'5 sendto(13<TCP:[2]>, "250 2.0.0 Ok: stored as {NAME}\\r\\n", 9) = 9',
+    '6 write(14<TCP:[3]>, "app.1 OK [APPENDUID 1 2] done\\r\\n", 9) = 9',
+)
 
 
-def test_the_checker_sees_an_order_that_is_broken() -> None:
-    good = GOOD.format(b="ab" * 16).replace('"{', "x{").splitlines()
-    good = (
-        GOOD.format(b="ab" * 16)
-        .replace('{"ok":{"blob":"', '{\\"ok\\":{\\"blob\\":\\"')
-        .replace('"}", 9', '\\"}", 9')
-        .splitlines()
-    )
-    assert check_order("\n".join(good)).acknowledged == 1
-    assert check_order("\n".join(good)).violations == []
-    for lost in (1, 3, 5):
-        doctored = [line for number, line in enumerate(good) if number != lost]
-        assert check_order("\n".join(doctored)).violations, good[lost]
-    early = [good[6], *good[:6]]
-    swapped = [*good[:4], good[4], good[6], good[5]]
-    assert check_order("\n".join(swapped)).violations
-    assert check_order("\n".join(early)).acknowledged == 1
+@pytest.mark.parametrize("reply", REPLIES)
+@pytest.mark.parametrize("before", [IN_A_FILE, IN_ITS_ROW], ids=["in a file", "in its row"])
+def test_the_checker_passes_the_right_order_and_no_other(before: str, reply: str) -> None:
+    lines = [*before.splitlines(), reply]
+    seen = check("\n".join(lines))
+    assert seen.violations == [] and sum(seen.checked.values()) == 1
+    for missing in range(len(lines) - 1):
+        lacking = [line for number, line in enumerate(lines) if number != missing]
+        if "write(9" not in lines[missing]:
+            assert check("\n".join(lacking)).violations, f"without {lines[missing]}"
+    for place in range(len(lines) - 1):
+        swapped = [*lines[:place], lines[place + 1], lines[place], *lines[place + 2 :]]
+        assert check("\n".join(swapped)).violations, f"swapped at {lines[place]}"
+
+
+def test_a_sync_counts_when_it_has_returned_and_only_if_it_did_well() -> None:
+    write, sync, reply = [*IN_ITS_ROW.splitlines(), REPLIES[0]]
+    begun = sync.replace(") = 0", " <unfinished ...>")
+    ended = "1 <... fdatasync resumed>) = 0"
+    assert check("\n".join([write, begun, ended, reply])).violations == []
+    assert check("\n".join([write, begun, reply, ended])).violations
+    failed = sync.replace("= 0", "= -1 EIO (Input/output error)")
+    assert check("\n".join([write, failed, reply])).violations
+
+
+def test_the_log_of_a_later_message_does_not_hide_or_accuse_an_earlier_one() -> None:
+    later = f'1 pwrite64(11</s/db/core.db-wal>, "{NAME} {OTHER}", 1, 0) = 1'
+    early = REPLIES[0].replace(NAME, OTHER)
+    assert check("\n".join([*IN_ITS_ROW.splitlines(), later, REPLIES[0]])).violations == []
+    assert check("\n".join([*IN_ITS_ROW.splitlines(), later, early])).violations
