@@ -104,8 +104,10 @@ class KeeperFolder:
         with contextlib.closing(self.client()) as client:
             return self.deliver(key, client, size)
 
-    def deliver_many(self, name: str, count: int, at_once: int, size: int = 2000) -> list[bool]:
-        """`count` messages by `at_once` clients; what each came to."""
+    def deliver_many(
+        self, name: str, count: int, at_once: int, size: int = 2000, *, until_refused: bool = False
+    ) -> list[bool]:
+        """`count` messages by `at_once` clients; what each came to. `until_refused`: a client ends at its first no."""
         results: list[bool] = []
         numbers = iter(range(count))
         lock = threading.Lock()
@@ -118,6 +120,8 @@ class KeeperFolder:
                 if number is None:
                     break
                 results.append(self.deliver(f"{name}-{number}", client, size))
+                if until_refused and not results[-1]:
+                    break
             client.close()
 
         threads = [threading.Thread(target=work) for _ in range(at_once)]
