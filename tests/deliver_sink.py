@@ -133,11 +133,20 @@ class Session:
         if verb == "DATA" and str(answer).startswith("354"):
             await self.content()
         elif verb == "STARTTLS" and str(answer).startswith("220") and self.sink.tls is not None:
-            await self.writer.start_tls(self.sink.tls)
+            await self.start_tls(self.sink.tls)
             self.secure = True
             self.sink.encrypted[-1] = True
         elif verb == "QUIT":
             raise Gone
+
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        plain = self.writer.transport
+        try:
+            await self.writer.start_tls(context)
+        except (AttributeError, OSError) as error:
+            # When the client breaks the handshake off, asyncio of 3.11 forgets the transport and stumbles over that.
+            plain.abort()
+            raise Gone from error
 
     async def content(self) -> None:
         content = bytearray()
