@@ -34,7 +34,7 @@ from mail.store.changes import changing
 from mail.store.engine import Store
 from mail.store.queue_admin import QueuedRow
 from workers.dispatch import Dispatcher
-from workers.leases import Lease
+from workers.leases import Lease, Reaper
 from workers.services import Services
 from workers.wakeups import Wakeups
 
@@ -133,6 +133,7 @@ class PostOffice:
             "dialer": dialer,
             "routes": Routes(loopback=("127.0.0.1", port)),
             "lease": Lease(self.folder / "workers", "deliver"),
+            "reaper": Reaper(self.store, self.folder / "workers", self.clock, self.log),
             "clock": self.clock,
             "log": self.log,
             "metrics": self.metrics,

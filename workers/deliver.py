@@ -7,12 +7,10 @@ job ends when all that was due is on its way, while a slow destination may go on
 import asyncio
 import random
 import threading
-import time
 
 from mail.errors import MailError
 from mail.runtime.stored import StoredWorld, open_stored
 from mail.store import queue
-from workers import leases
 from workers.dispatch import FINISH_SECONDS, SETTLE_SECONDS, Dispatcher
 from workers.run import work
 from workers.services import services_of
@@ -21,7 +19,6 @@ from workers.wakeups import Wakeups
 TICK_SECONDS = 4.0
 # A job that waited that long lets the worker breathe; the delivering goes on without it.
 JOB_SECONDS = 300.0
-REAP_SECONDS = 5.0
 
 
 class DeliverWork:
@@ -31,7 +28,6 @@ class DeliverWork:
         self._world = world
         self.stop = threading.Event()
         self._wakeups = Wakeups()
-        self._reaped = -REAP_SECONDS
         self._services = services_of(world)
         self._thread = threading.Thread(target=self._live, name="deliver")
 
@@ -59,7 +55,8 @@ class DeliverWork:
     def _tick(self) -> None:
         """One look at the queue, and a run when something is due."""
         asked = self._wakeups.asked
-        self._reap_now_and_then()
+        if self._services.reaper.due:
+            self._services.reaper.reap()
         with self._world.store.read() as connection:
             due = queue.due_at(connection)
         if due is not None and due <= self._world.clock.wall_ms():
@@ -72,13 +69,6 @@ class DeliverWork:
             await Dispatcher(self._services, self._wakeups, self.stop).run()
         finally:
             await self._services.keeper.close()
-
-    def _reap_now_and_then(self) -> None:
-        now = time.monotonic()
-        if now - self._reaped >= REAP_SECONDS:
-            self._reaped = now
-            world = self._world
-            leases.reap(world.store, world.settings.workers_dir, world.clock.wall_ms(), world.log)
 
 
 def drain(work: DeliverWork) -> bool:

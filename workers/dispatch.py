@@ -86,6 +86,8 @@ class Dispatcher:
             if now - renewed > RENEW_SECONDS:
                 renewed = now
                 await asyncio.to_thread(self._renew)
+            if self._services.reaper.due:
+                await asyncio.to_thread(self._services.reaper.reap)
             interval = LOOK_SECONDS if claimed else min(interval * 2, LOOK_SECONDS_MAX, self._longest(now, idle_since))
             if len(claimed) < CLAIM_MAX:
                 await self._pause(interval)

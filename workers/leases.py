@@ -12,8 +12,11 @@ from pathlib import Path
 import orjson
 
 from mail.log import Log
+from mail.now import Clock
 from mail.store import queue_leases
 from mail.store.engine import Store
+
+REAP_SECONDS = 5.0
 
 
 class Lease:
@@ -46,28 +49,49 @@ class Lease:
         os.close(self._file)
 
 
-def reap(store: Store, folder: Path, now: int, log: Log) -> int:
-    """Take back the claims of owners that are dead; returns how many. Safe to call from any worker at any time."""
-    with store.read() as connection:
-        owners = queue_leases.owners(connection)
-    dead: list[str] = []
-    in_progress: set[int] = set()
-    for owner in owners:
-        was_sending = _if_dead(folder / f"{owner}.lock")
-        if was_sending is not None:
-            dead.append(owner)
-            in_progress |= was_sending
-    with store.read() as connection:
-        expired = queue_leases.has_expired(connection, now)
-    if not dead and not expired:
-        return 0
-    with store.write() as tx:
-        taken = queue_leases.reap(tx, dead, now, frozenset(in_progress))
-    for owner in dead:
-        (folder / f"{owner}.lock").unlink(missing_ok=True)
-    if taken:
-        log.warning("claims-reaped", owners=dead, recipients=len(taken))
-    return len(taken)
+class Reaper:
+    """Takes back the claims of owners that are dead. Any worker may, at any time."""
+
+    def __init__(self, store: Store, folder: Path, clock: Clock, log: Log) -> None:
+        self._store = store
+        self._folder = folder
+        self._clock = clock
+        self._log = log
+        self._reaped: float | None = None
+
+    @property
+    def due(self) -> bool:
+        return self._reaped is None or self._clock.monotonic() - self._reaped >= REAP_SECONDS
+
+    def reap(self) -> int:
+        """Returns how many recipients came back. Blocks."""
+        self._reaped = self._clock.monotonic()
+        dead, in_progress = self._dead()
+        now = self._clock.wall_ms()
+        with self._store.read() as connection:
+            expired = queue_leases.has_expired(connection, now)
+        if not dead and not expired:
+            return 0
+        with self._store.write() as tx:
+            taken = queue_leases.reap(tx, dead, now, frozenset(in_progress))
+        for owner in dead:
+            (self._folder / f"{owner}.lock").unlink(missing_ok=True)
+        if taken:
+            self._log.warning("claims-reaped", owners=dead, recipients=len(taken))
+        return len(taken)
+
+    def _dead(self) -> tuple[list[str], set[int]]:
+        """Owners of claims whose lock is free, and what they were sending."""
+        with self._store.read() as connection:
+            owners = queue_leases.owners(connection)
+        dead: list[str] = []
+        in_progress: set[int] = set()
+        for owner in owners:
+            was_sending = _if_dead(self._folder / f"{owner}.lock")
+            if was_sending is not None:
+                dead.append(owner)
+                in_progress |= was_sending
+        return dead, in_progress
 
 
 def _if_dead(path: Path) -> set[int] | None:

@@ -14,7 +14,7 @@ from mail.rpc import Client
 from mail.runtime.stored import StoredWorld
 from mail.store.blobs import BlobStore
 from mail.store.engine import Store
-from workers.leases import Lease
+from workers.leases import Lease, Reaper
 
 SMTP_PORT = 25
 HOUR_MS = 3_600_000
@@ -31,6 +31,7 @@ class Services:
     dialer: Dialer
     routes: Routes
     lease: Lease
+    reaper: Reaper
     clock: Clock
     log: Log
     metrics: Metrics
@@ -52,6 +53,7 @@ def services_of(world: StoredWorld) -> Services:
         dialer=Dialer(settings.hostname),
         routes=routes_of(world),
         lease=Lease(settings.workers_dir, world.program),
+        reaper=Reaper(world.store, settings.workers_dir, world.clock, world.log),
         clock=world.clock,
         log=world.log,
         metrics=world.metrics,

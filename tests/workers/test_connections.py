@@ -46,6 +46,7 @@ class Scene:
             "dialer": Dialer("us.test", timers=SHORT),
             "routes": Routes(),
             "lease": Lease(folder / "workers", "deliver"),
+            "reaper": None,
             "clock": clock,
             "log": Log(descriptor=os.open(self.log, os.O_WRONLY | os.O_CREAT)),
             "metrics": Metrics(),

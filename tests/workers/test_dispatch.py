@@ -11,7 +11,7 @@ from mail.deliver.plan import Routes
 from mail.dns.fake import FakeResolver
 from mail.now import SetClock
 from mail.smtp.client import Timers
-from mail.store import queue_admin, traces
+from mail.store import queue, queue_admin, traces
 from mail.store.engine import Store
 from tests.deliver_sink import DROP, HANG, running_sink
 from tests.post_office import CONTENT, PostOffice, open_post_office
@@ -344,6 +344,19 @@ async def test_outcomes_wait_for_a_keeper_that_is_down(office, monkeypatch):
         await office.deliver(sink.port)
         assert len(sink.messages) == 1
     assert office.row(one).state == "done" and office.calls.count("settle") == 4
+
+
+async def test_a_long_run_takes_over_the_claims_of_the_dead(office):
+    (one,) = await office.submit("b@them.test")
+    with office.store.write() as tx:
+        queue.claim(tx, "deliver.1.dead", office.clock.wall_ms(), 10)
+    await office.submit("c@them.test")
+    async with running_sink() as sink:
+        # One look finds the other message; before the run ends the dead owner's claim is due again.
+        await office.deliver(sink.port)
+        await office.deliver(sink.port)
+        assert len(sink.messages) == 2
+    assert office.row(one).state == "done"
 
 
 async def test_every_attempt_leaves_its_trace(office):

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from mail.log import Log
 from mail.now import SetClock
 from mail.store import queue, queue_leases, traces
 from mail.store.engine import Store
 from tests.bundle import ROOT
 from tests.post_office import PostOffice, open_post_office
 from workers import leases
-from workers.leases import Lease
+from workers.leases import REAP_SECONDS, Lease, Reaper
 
 HOLDER = """
 import sys
@@ -57,7 +58,7 @@ def claim(office: PostOffice, owner: str) -> None:
 
 
 def reap(office: PostOffice) -> int:
-    return leases.reap(office.store, office.folder / "workers", office.clock.wall_ms(), office.log)
+    return Reaper(office.store, office.folder / "workers", office.clock, office.log).reap()
 
 
 async def test_claims_of_the_living_stay_and_those_of_the_dead_come_back_at_once(office):
@@ -132,3 +133,10 @@ def test_a_lease_leaves_nothing_behind(tmp_path):
     assert path.read_bytes() == b"[2]"
     lease.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_the_dead_are_looked_for_every_few_seconds(sqlite_store, tmp_path, clock):
+    reaper = Reaper(sqlite_store, tmp_path, clock, Log())
+    assert reaper.due and reaper.reap() == 0 and not reaper.due
+    clock.move(REAP_SECONDS)
+    assert reaper.due
