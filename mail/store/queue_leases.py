@@ -12,12 +12,22 @@ from mail.store.schema import attempt, queue_recipient
 from mail.store.traces import trace_values
 
 CRASHES_MAX = 3
+AHEAD_MAX_MS = 16 * 3_600_000
 
 
 def renew(tx: Connection, owner: str, until: int) -> None:
     """Keep an owner's leases longer."""
     held = (queue_recipient.c.owner == owner) & (queue_recipient.c.state == State.CLAIMED.value)
     tx.execute(update(queue_recipient).where(held).values(lease_until=until))
+
+
+def bring_near(tx: Connection, now: int) -> int:
+    """Bring back what waits farther ahead than any schedule puts it: a wall clock that jumped ahead and back left it
+    there (security §3.7). What was never tried may be meant for later. Returns how many.
+    """
+    far = (queue_recipient.c.state == State.DUE.value) & (queue_recipient.c.next_attempt_at > now + AHEAD_MAX_MS)
+    near = update(queue_recipient).where(far, queue_recipient.c.attempts > 0).values(next_attempt_at=now)
+    return tx.execute(near).rowcount
 
 
 def owners(connection: Connection) -> list[str]:

@@ -3,10 +3,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import update
 
 from mail.now import SetClock
 from mail.store import queue_admin, traces
 from mail.store.engine import Store
+from mail.store.schema import queue_recipient
 from tests.deliver_sink import running_sink
 from tests.post_office import PostOffice, open_post_office
 from workers.upkeep import DAY_MS, UpkeepWork
@@ -40,3 +42,14 @@ async def test_what_has_ended_is_forgotten_after_its_time_and_what_has_not_stays
         assert [row.id for row in queue_admin.list_queue(connection, ids=[done, held])] == [held]
         assert traces.find(connection, address="b@them.test") == []
     assert tidy(office) == 0
+
+
+async def test_a_clock_that_jumped_ahead_and_back_leaves_nothing_out_of_reach(office):
+    tried, scheduled = await office.submit("b@them.test", "c@them.test")
+    years_ahead = office.clock.wall_ms() + 3650 * DAY_MS
+    with office.store.write() as tx:
+        tx.execute(update(queue_recipient).values(next_attempt_at=years_ahead))
+        tx.execute(update(queue_recipient).where(queue_recipient.c.id == tried).values(attempts=1))
+    tidy(office)
+    assert office.row(tried).next_attempt_at == office.clock.wall_ms()
+    assert office.row(scheduled).next_attempt_at == years_ahead
