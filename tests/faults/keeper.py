@@ -39,14 +39,14 @@ class KeeperFolder:
     environment: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, folder: Path) -> "KeeperFolder":
+    def make(cls, folder: Path, *, reserve: int = 0) -> "KeeperFolder":
         places = Places(folder)
         folder.mkdir(parents=True, exist_ok=True)
         places.make_run()
         for path in (places.log, places.state):
             path.mkdir(exist_ok=True)
         values = configure.values(places, smtp="127.0.0.1:1", deliver_to="", plaintext_login=False)
-        values["free_space_reserve_bytes"] = 0
+        values["free_space_reserve_bytes"] = reserve
         settings = configure.write(places, values, sockets(1000))
         prepare(places, settings)
         return cls(folder, config.load_file(places.settings), Ledger(folder / "ledger"))
