@@ -57,8 +57,10 @@ def serve(context: click.Context, folder: str, port_offset: int, plaintext_login
     foreground, until Ctrl-C."""
     if context.invoked_subcommand is None:
         places = places_of(folder)
+        # Before the start, so that no moment is left in which Ctrl-C would end this and leave the bundle behind.
+        ended = noted_signals()
         begin(places, port_offset, plaintext_login=plaintext_login, deliver_to=deliver_to)
-        stay(places)
+        stay(places, ended)
 
 
 @serve.command()
@@ -226,11 +228,16 @@ def logs(folder: str, program: str | None, follow: bool) -> None:
     os.execvp("tail", ["tail", "-n", "200", *(["-F"] if follow else []), *map(str, files)])
 
 
-def stay(places: Places) -> None:
-    """In the foreground until somebody wants us to end, or the bundle has."""
-    ended: list[int] = []
+def noted_signals() -> list[int]:
+    """The signals to end that come from now on."""
+    noted: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda got, frame: ended.append(got))
+        signal.signal(number, lambda got, frame: noted.append(got))
+    return noted
+
+
+def stay(places: Places, ended: list[int]) -> None:
+    """In the foreground until somebody wants us to end, or the bundle has."""
     pid = processes.supervisor(places)
     click.echo("Press Ctrl-C to stop.")
     while not ended and pid is not None and processes.alive(pid):

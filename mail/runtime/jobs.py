@@ -14,6 +14,6 @@ class Job(NamedTuple):
 
 
 JOBS: dict[str, Job] = {
-    "deliver": Job("workers.deliver:drain", "deliver", 30.0),
+    "deliver": Job("workers.deliver:drain", "deliver", 10.0),
     "upkeep": Job("workers.upkeep:tidy", "chores", 600.0),
 }
