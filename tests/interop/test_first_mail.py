@@ -1,13 +1,16 @@
 """A newcomer's first mail, with clients nobody here wrote: the README's promises, from start to stop."""
 
 import base64
+import contextlib
 import imaplib
 import os
+import pty
 import shutil
 import smtplib
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -224,6 +227,38 @@ def test_mbsync_copies_the_mailbox(bundle: Bundle, tmp_path: Path):
     assert run.returncode == 0, run.stderr
     copied = list((tmp_path / "mail/INBOX").glob("*/*"))
     assert len(copied) == len(subjects(bundle)) > 0
+
+
+def test_neomutt_opens_the_mailbox_and_reads(bundle: Bundle, tmp_path: Path):
+    _, port = bundle.address("imaps")
+    (tmp_path / "rc").write_text(
+        f"set imap_user={bundle.ready['account']}\nset imap_pass={bundle.ready['password']}\n"
+        f"set ssl_ca_certificates_file={bundle.ready['ca_file']}\nset certificate_file={bundle.ready['ca_file']}\n"
+        f'set ssl_force_tls=yes\nset quit=yes\nset wait_key=no\nset spoolfile="imaps://localhost:{port}/INBOX"\n'
+        f'push "<first-entry><pipe-message>cat >{tmp_path}/read<enter><exit>"\n'
+    )
+    command = [program("neomutt"), "-n", "-F", str(tmp_path / "rc")]
+    keyboard, terminal = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "HOME": str(tmp_path)}
+    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env=environment) as process:
+        os.close(terminal)
+        # What it draws must be taken, or it waits for ever.
+        drawing = threading.Thread(target=drained, args=(keyboard,))
+        drawing.start()
+        try:
+            wait_until(lambda: process.poll() is not None, 30, "neomutt's end")
+        finally:
+            process.kill()
+            drawing.join()
+            os.close(keyboard)
+    assert "Subject: " in (tmp_path / "read").read_text()
+
+
+def drained(descriptor: int) -> None:
+    """Read until the other end is closed."""
+    with contextlib.suppress(OSError):
+        while os.read(descriptor, 65536):
+            pass
 
 
 def test_killing_any_one_program_is_not_noticed_for_long(bundle: Bundle):
