@@ -1,0 +1,1 @@
+"""ARC chains, verified. RFC 8617."""

@@ -1,0 +1,1 @@
+"""DMARC: policy discovery, alignment and evaluation. RFC 7489, DMARCbis."""

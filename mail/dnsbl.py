@@ -1,0 +1,1 @@
+"""DNS block lists: health, look-up, memory. RFC 5782."""

@@ -1,0 +1,1 @@
+"""The junk filter: words of a message, counts learnt per account, a probability."""

@@ -1,0 +1,1 @@
+"""SPF: who may send mail for a domain. RFC 7208."""
