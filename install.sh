@@ -21,6 +21,8 @@ need_packages() {
         if [ "$package" = python3-venv ]; then
             # A Python that is found may still lack what makes environments: Debian keeps it apart.
             [ -x "$root/.venv/bin/python" ] || "$(python_for_venv 2>/dev/null)" -c 'import ensurepip' 2>/dev/null || missing+=("$package")
+        elif [ -z "$command" ]; then
+            dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
         elif ! PATH="$PATH:/usr/sbin:/sbin" command -v "$command" >/dev/null 2>&1 && ! [ -e "$command" ]; then
             missing+=("$package")
         fi

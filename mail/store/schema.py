@@ -9,7 +9,19 @@ Rules that bind every writer:
    `mailctl verify` recounts.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
 
 metadata = MetaData()
 
@@ -38,6 +50,7 @@ account = Table(
     Column("modseq", BigInteger, nullable=False, default=1, doc="highest given to any change of this account"),
     Column("next_mailbox_id", BigInteger, nullable=False, default=1),
     Column("next_uidvalidity", BigInteger, nullable=False, default=1),
+    Column("incoming", Text, nullable=False, default="{}", doc="JSON of mail.policy.account_rules.AccountRules"),
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -51,8 +64,46 @@ address = Table(
     Column("localpart", Text, primary_key=True, doc="canonical"),
     Column("written", Text, nullable=False, doc="as the administrator wrote it"),
     Column("mailbox", Text, nullable=False, default="Inbox", doc="where its mail goes"),
+    Column("kind", Text, nullable=False, default="", doc="dmarc or tls: takes such reports; empty: a person's"),
+    Column("smtp_error", Text, nullable=False, default="", doc="a 421 or 550 reply text: refused at RCPT with it"),
+    Column("auth_required", Text, nullable=False, default="", doc="refusal for mail whose From is not verified"),
     Column("created_at", BigInteger, nullable=False),
     Index("address_once", "domain_id", "localpart", unique=True),
+)
+
+# One local name for many addresses, here or elsewhere. Its canonical localpart shares the names of `address`.
+alias = Table(
+    "alias",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("domain_id", ForeignKey("domain.id"), nullable=False),
+    Column("localpart", Text, nullable=False, doc="canonical"),
+    Column("written", Text, nullable=False),
+    Column("post_public", Boolean, nullable=False, default=True, doc="false: only members may post, by verified From"),
+    Column("list_members", Boolean, nullable=False, default=False, doc="members may see who the members are"),
+    Column("allow_from", Boolean, nullable=False, default=False, doc="members may send as the alias"),
+    Column("created_at", BigInteger, nullable=False),
+    Index("alias_once", "domain_id", "localpart", unique=True),
+)
+
+alias_member = Table(
+    "alias_member",
+    metadata,
+    Column("alias_id", ForeignKey("alias.id", ondelete="CASCADE"), primary_key=True),
+    Column("address", Text, primary_key=True, doc="as mail.address writes it; ours or somebody else's"),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# Rules of one address, in order; the first that matches counts (features-1 item 16).
+ruleset = Table(
+    "ruleset",
+    metadata,
+    Column("account_id", ForeignKey("account.id"), primary_key=True),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("domain_id", BigInteger, nullable=False),
+    Column("localpart", Text, nullable=False, doc="of the address, canonical"),
+    Column("position", Integer, nullable=False),
+    Column("rule", Text, nullable=False, doc="JSON of mail.policy.rulesets.Ruleset"),
 )
 
 mailbox = Table(
@@ -160,6 +211,81 @@ blob_content = Table(
     Column("blob_id", ForeignKey("blob.id", ondelete="CASCADE"), primary_key=True),
     Column("octets", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# How a message came to an account: what its reputation and its junk words are filed under, and as what.
+# One row a blob and account, while a copy is there; APPENDed messages get one when they are first classified.
+arrival = Table(
+    "arrival",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True),
+    Column("blob_id", Text, primary_key=True),
+    Column("mailbox", Text, nullable=False, doc="where it was meant to go: whose history it belongs to"),
+    Column("received_at", BigInteger, nullable=False),
+    Column("keys", LargeBinary, nullable=False, default=b"", doc="history keys, 8 octets each, big-endian, signed"),
+    Column("localpart", BigInteger, nullable=False, default=0, doc="hash of the author's localpart"),
+    Column("rejected", Boolean, nullable=False, default=False, doc="refused, and kept in Rejects or by a ruleset"),
+    Column("ham", Integer, nullable=False, default=0, doc="copies flagged $NotJunk and not $Junk"),
+    Column("spam", Integer, nullable=False, default=0, doc="copies flagged $Junk and not $NotJunk"),
+    Column("filed", SmallInteger, nullable=False, default=0, doc="in history as: 0 not, 1 ham, 2 spam"),
+    Column("trained", SmallInteger, nullable=False, default=0, doc="its words are counted as: 0 not, 1 ham, 2 spam"),
+    Column("pending", Boolean, nullable=False, default=False, doc="`trained` must be brought to what ham and spam say"),
+    sqlite_with_rowid=False,
+)
+Index("arrival_pending", arrival.c.account_id, sqlite_where=arrival.c.pending, postgresql_where=arrival.c.pending)
+
+# Classified messages under each of their keys, newest first, bounded for a key (mail.policy.reputation).
+history = Table(
+    "history",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True),
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("arrival", BigInteger, primary_key=True, autoincrement=False, doc="the first 64 bits of the blob's id"),
+    Column("junk", Boolean, nullable=False),
+    Column("localpart", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Whom the account wrote to: addresses, domains, organizational domains, hashed. Filled by what is put into Sent.
+sent_to = Table(
+    "sent_to",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True),
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False, doc="the last time"),
+    sqlite_with_rowid=False,
+)
+
+junk_word = Table(
+    "junk_word",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True),
+    Column("word", BigInteger, primary_key=True, autoincrement=False, doc="hash, mail.junk.words"),
+    Column("ham", Integer, nullable=False),
+    Column("spam", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+junk_total = Table(
+    "junk_total",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("hams", BigInteger, nullable=False, default=0),
+    Column("spams", BigInteger, nullable=False, default=0),
+)
+
+# What a DMARC aggregate report is made of (features-1 item 12).
+dmarc_evaluation = Table(
+    "dmarc_evaluation",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("policy_domain", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("optional", Boolean, nullable=False, doc="not by itself a reason to send a report"),
+    Column("interval_hours", Integer, nullable=False),
+    Column("facts", Text, nullable=False, doc="JSON: a row of the report"),
+    Index("dmarc_evaluation_due", "policy_domain", "at"),
 )
 
 queue_message = Table(

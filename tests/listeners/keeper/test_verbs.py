@@ -19,6 +19,7 @@ from mail.store.changes import changing
 from mail.store.engine import Store
 from mail.store.flags import FLAGGED
 from mail.store.queue import Claimed
+from tests.bundle import wait_until
 from tests.keeper_office import TICKET_KEY, Office, asked, delivery, letter, request
 
 LARGE = 20_000
@@ -134,7 +135,9 @@ async def test_an_append_is_all_or_nothing(office: Office) -> None:
         await asked(
             office, "append", appending("Inbox", letter(4), letter(5, 2 * LARGE)), letter(4), letter(5, 2 * LARGE)
         )
-    assert len(office.stored(office.ann)) == 3 and len(list(office.blobs.stored())) == 1 and office.wrong() == []
+    # The file of what was refused is taken away after the answer.
+    wait_until(lambda: len(list(office.blobs.stored())) == 1, 5, "the refused file's end")
+    assert len(office.stored(office.ann)) == 3 and office.wrong() == []
 
 
 async def test_an_append_has_bounds(office: Office) -> None:
