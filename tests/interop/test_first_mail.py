@@ -235,6 +235,8 @@ def test_neomutt_opens_the_mailbox_and_reads(bundle: Bundle, tmp_path: Path):
         f"set imap_user={bundle.ready['account']}\nset imap_pass={bundle.ready['password']}\n"
         f"set ssl_ca_certificates_file={bundle.ready['ca_file']}\nset certificate_file={bundle.ready['ca_file']}\n"
         f'set ssl_force_tls=yes\nset quit=yes\nset wait_key=no\nset spoolfile="imaps://localhost:{port}/INBOX"\n'
+        # Whatever it would ask on a fresh home, so that the keys below meet the index.
+        f'set folder="imaps://localhost:{port}/"\nset editor=true\n'
         f'push "<first-entry><pipe-message>cat >{tmp_path}/read<enter><exit>"\n'
     )
     command = [program("neomutt"), "-n", "-F", str(tmp_path / "rc")]
