@@ -26,6 +26,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from listeners.tallies import SIBLINGS_VARIABLE, siblings_memory
 from mail import log as logs
 
 PR_SET_PDEATHSIG = 1
@@ -102,36 +103,39 @@ class Siblings:
     def __init__(self, run: Callable[[], None], count: int) -> None:
         self._run = run
         self._count = count
-        self._pids: dict[int, float] = {}
+        self._memory = siblings_memory(count)
+        # By pid: which of them it is, and when it was started.
+        self._pids: dict[int, tuple[int, float]] = {}
         self._stopping = False
 
     def serve(self) -> None:
         for number in STOPPERS:
             signal.signal(number, self._stop)
-        for _ in range(self._count):
-            self._start()
+        for index in range(self._count):
+            self._start(index)
         wait = 0.0
         while self._pids:
             try:
                 pid, _ = os.wait()
             except InterruptedError:
                 continue
-            started = self._pids.pop(pid, None)
-            if started is None or self._stopping:
+            known = self._pids.pop(pid, None)
+            if known is None or self._stopping:
                 continue
+            index, started = known
             # One that lived long died by accident; one that dies at once would spin.
             wait = 0.0 if time.monotonic() - started > LIVED_LONG else min(wait + 0.5, RESTART_WAIT_MAX)
             time.sleep(wait)
             if not self._stopping:
-                self._start()
+                self._start(index)
 
-    def _start(self) -> None:
+    def _start(self, index: int) -> None:
         # Blocked meanwhile: a TERM between fork and our own handlers would be lost, or run the parent's in the child.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPERS)
         parent = os.getpid()
         pid = os.fork()
         if pid:
-            self._pids[pid] = time.monotonic()
+            self._pids[pid] = index, time.monotonic()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPERS)
             return
         status = 1
@@ -140,6 +144,7 @@ class Siblings:
                 signal.signal(number, signal.SIG_DFL)
             end_with(parent)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPERS)
+            os.environ[SIBLINGS_VARIABLE] = f"{index},{self._count},{self._memory}"
             self._run()
             status = 0
         except BaseException:

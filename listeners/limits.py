@@ -3,21 +3,20 @@
 An IPv4 address is counted alone and with its /26 and /21, an IPv6 one by its /64, /48 and /32: a limit on single
 addresses stops nobody who has a network. The wider the mask, the more it may have (1, 3, 9 times). Security EX-1.
 
-Counts are kept by each process for itself: siblings on one port each allow the whole number.
+All siblings of a program count together (`listeners/tallies.py`), with nobody's help: no Redis, no other process.
 """
 
 import ipaddress
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from listeners.tallies import OPEN, OPENED, Tallies
 from mail.now import Clock
 
 V4_MASKS = (32, 26, 21)
 V6_MASKS = (64, 48, 32)
 FACTORS = (1, 3, 9)
 WINDOW_SECONDS = 60.0
-# Beyond this many networks seen in a minute, the window begins anew rather than grow.
-NETWORKS_REMEMBERED = 100_000
 
 
 @lru_cache(maxsize=16_384)
@@ -42,31 +41,27 @@ class ConnectionLimits:
     clock: Clock
     open_at_once: int
     opened_a_minute: int
-    _open: dict[tuple[int, int], int] = field(default_factory=dict)
-    _opened: dict[tuple[int, int], int] = field(default_factory=dict)
+    tallies: Tallies = field(default_factory=Tallies.alone)
     _window_end: float = 0.0
 
     def admit(self, ip: str) -> bool:
         now = self.clock.monotonic()
-        if now >= self._window_end or len(self._opened) > NETWORKS_REMEMBERED:
-            self._opened.clear()
+        if now >= self._window_end:
+            self.tallies.clear(OPENED)
             self._window_end = now + WINDOW_SECONDS
         mine = networks(ip)
+        tallies = self.tallies
         admitted = all(
-            self._open.get(network, 0) < factor * self.open_at_once
-            and self._opened.get(network, 0) < factor * self.opened_a_minute
-            for network, factor in zip(mine, FACTORS)
+            tallies.total(OPEN, level, network) < factor * self.open_at_once
+            and tallies.total(OPENED, level, network) < factor * self.opened_a_minute
+            for level, (network, factor) in enumerate(zip(mine, FACTORS))
         )
-        for network in mine:
-            self._opened[network] = self._opened.get(network, 0) + 1
+        for level, network in enumerate(mine):
+            tallies.add(OPENED, level, network, 1)
             if admitted:
-                self._open[network] = self._open.get(network, 0) + 1
+                tallies.add(OPEN, level, network, 1)
         return admitted
 
     def closed(self, ip: str) -> None:
-        for network in networks(ip):
-            left = self._open.get(network, 0) - 1
-            if left > 0:
-                self._open[network] = left
-            else:
-                self._open.pop(network, None)
+        for level, network in enumerate(networks(ip)):
+            self.tallies.add(OPEN, level, network, -1)

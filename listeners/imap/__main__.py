@@ -8,6 +8,7 @@ from listeners.imap.service import Service, Terms
 from listeners.imap.tls_memory import lower_tls_buffers
 from listeners.limits import ConnectionLimits
 from listeners.serve import Door, Origin, inherited, serve
+from listeners.tallies import Tallies
 from listeners.tls import Certificate
 from mail.bus import AsyncBus
 from mail.runtime.stored import StoredWorld, open_stored
@@ -61,7 +62,9 @@ async def listen(world: StoredWorld) -> None:
         asyncio.create_task(service.feed.poll()),
         asyncio.create_task(bus.listen(service.feed.on_events, service.feed.on_state)),
     ]
-    limits = ConnectionLimits(world.clock, settings.connections_per_address, settings.connections_per_minute)
+    limits = ConnectionLimits(
+        world.clock, settings.connections_per_address, settings.connections_per_minute, Tallies.inherited()
+    )
     await serve(doors, limits=limits, log=world.log, drain=service.drain, certificates=certificates)
     for task in beside:
         task.cancel()

@@ -10,6 +10,7 @@ from listeners.smtp.reading import looked_at
 from listeners.smtp.service import Service
 from listeners.smtp.session import Session
 from listeners.smtp.transaction import Body, Transaction
+from listeners.tallies import Tallies
 from listeners.tls import WIDE_SUITES, Certificate
 from mail.address import Address
 from mail.imap.summary import Summary, summarize
@@ -166,7 +167,9 @@ async def listen(world: World) -> None:
     service = service_of(world, certificates[0] if certificates else None)
     door = Door("smtp", inherited("smtp"), lambda origin: MxSession(origin, service), BUSY.__getitem__)
     timekeeper = asyncio.create_task(service.keep_time())
-    limits = ConnectionLimits(world.clock, settings.connections_per_address, settings.connections_per_minute)
+    limits = ConnectionLimits(
+        world.clock, settings.connections_per_address, settings.connections_per_minute, Tallies.inherited()
+    )
     await serve([door], limits=limits, log=world.log, drain=service.drain, certificates=certificates)
     timekeeper.cancel()
     await asyncio.gather(timekeeper, return_exceptions=True)

@@ -12,6 +12,7 @@ from listeners.smtp.reading import looked_at
 from listeners.smtp.service import Service
 from listeners.smtp.session import Session
 from listeners.smtp.transaction import Body, Transaction
+from listeners.tallies import Tallies
 from listeners.tls import Certificate
 from mail.address import Address
 from mail.errors import BadCredentials, MailError, TooManyFailures, Unavailable
@@ -231,7 +232,9 @@ async def listen(world: World) -> None:
 
     doors = [door("submission", None)] + ([door("submissions", certificate)] if certificate else [])
     timekeeper = asyncio.create_task(service.keep_time())
-    limits = ConnectionLimits(world.clock, settings.connections_per_address, settings.connections_per_minute)
+    limits = ConnectionLimits(
+        world.clock, settings.connections_per_address, settings.connections_per_minute, Tallies.inherited()
+    )
     await serve(doors, limits=limits, log=world.log, drain=service.drain, certificates=certificates)
     timekeeper.cancel()
     await asyncio.gather(timekeeper, return_exceptions=True)
