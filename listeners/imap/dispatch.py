@@ -17,6 +17,8 @@ from listeners.imap.commands import (
     examine,
     expunge,
     fetch,
+    getquota,
+    getquotaroot,
     id,
     idle,
     list,
@@ -45,6 +47,7 @@ from mail.imap.commands import create as create_grammar
 from mail.imap.commands import enable as enable_grammar
 from mail.imap.commands import expunge as expunge_grammar
 from mail.imap.commands import fetch as fetch_grammar
+from mail.imap.commands import getquota as getquota_grammar
 from mail.imap.commands import id as id_grammar
 from mail.imap.commands import list as list_grammar
 from mail.imap.commands import login as login_grammar
@@ -85,6 +88,8 @@ ROUTES: dict[str, Route] = {
     "LSUB": Route(lsub_grammar.parse, lsub.run),
     "NAMESPACE": Route(bare.parse, namespace.run),
     "STATUS": Route(status_grammar.parse, status.run),
+    "GETQUOTA": Route(getquota_grammar.parse, getquota.run),
+    "GETQUOTAROOT": Route(mailbox_grammar.parse, getquotaroot.run),
     "APPEND": Route(append_grammar.parse, append.run),
     "IDLE": Route(bare.parse, idle.run),
     "CHECK": Route(bare.parse, check.run),

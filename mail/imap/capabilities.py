@@ -24,6 +24,8 @@ WHEN_AUTHENTICATED = (
     "QRESYNC",
     "BINARY",
     "MULTIAPPEND",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
     "UTF8=ACCEPT",
 )
 

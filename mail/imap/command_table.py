@@ -56,6 +56,8 @@ COMMANDS: dict[str, Command] = {
         Command("LSUB", LOGGED_IN),
         Command("NAMESPACE", LOGGED_IN),
         Command("STATUS", LOGGED_IN),
+        Command("GETQUOTA", LOGGED_IN),
+        Command("GETQUOTAROOT", LOGGED_IN),
         Command("APPEND", LOGGED_IN, Rule.STREAMS | Rule.LOOKS),
         Command("IDLE", LOGGED_IN, Rule.LOOKS),
         Command("CHECK", State.SELECTED, Rule.LOOKS),

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from mail.address import Address, canonical, parse_address, parse_domain
-from mail.errors import BadAddress, Exists, Invalid, NotFound
+from mail.errors import BadAddress, Exists, Invalid, NoSuchAddress, NotFound
 from mail.store.changes import AccountState, Changes
 from mail.store.mailbox_changes import create_mailbox
 from mail.store.schema import account, address, domain, mailbox, mailbox_keyword, message, subscription, vanished
@@ -42,6 +42,14 @@ class AccountRow:
     login_disabled: str
     quota: int
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Octets the account holds, and may hold (0: no limit)."""
+
+    size: int
+    quota: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,14 @@ def find_account(connection: Connection, name: str) -> AccountRow:
     if values is None:
         raise NotFound(public=f"no account {name}; `mailctl account list` shows those there are")
     return AccountRow(*values)
+
+
+def usage(connection: Connection, account_id: int) -> Usage:
+    """NoSuchAddress when the account is gone."""
+    values = connection.execute(select(account.c.size, account.c.quota).where(account.c.id == account_id)).first()
+    if values is None:
+        raise NoSuchAddress(f"no account {account_id}")
+    return Usage(*values)
 
 
 def find_address(connection: Connection, text: str) -> AddressRow:

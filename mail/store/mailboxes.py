@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, select
+from sqlalchemy import Connection, Select, and_, func, select
 
+from mail.store.flags import DELETED
 from mail.store.rows import MailboxRow
-from mail.store.schema import mailbox, mailbox_keyword, subscription
+from mail.store.schema import mailbox, mailbox_keyword, message, subscription
 
 _COLUMNS = (
     mailbox.c.account_id,
@@ -58,6 +59,17 @@ def get_mailbox(connection: Connection, account_id: int, mailbox_id: int) -> Mai
     wanted = _ALL.where(mailbox.c.account_id == account_id, mailbox.c.id == mailbox_id)
     values = connection.execute(wanted).first()
     return _row(values) if values else None
+
+
+def deleted_sizes(connection: Connection, account_id: int) -> dict[int, int]:
+    """By mailbox id: the octets of its messages that carry \\Deleted."""
+    marked = message.c.flags.bitwise_and(DELETED) != 0
+    wanted = (
+        select(message.c.mailbox_id, func.sum(message.c.size))
+        .where(message.c.account_id == account_id, marked)
+        .group_by(message.c.mailbox_id)
+    )
+    return {mailbox_id: int(size) for mailbox_id, size in connection.execute(wanted)}
 
 
 def keywords(connection: Connection, account_id: int, mailbox_id: int) -> frozenset[str]:

@@ -279,3 +279,31 @@ def test_two_thousand_fuzzed_commands_crash_nothing(bundle: Bundle) -> None:
 @pytest.mark.long
 def test_twenty_thousand_fuzzed_commands_crash_nothing(bundle: Bundle) -> None:
     run_fuzz(bundle, 20_000)
+
+
+def test_the_quota_is_told_only_where_there_is_one(bundle: Bundle, wire: Wire, mailbox: bytes):
+    assert wire.tagged(b"GETQUOTAROOT " + mailbox)[:-1] == [b'* QUOTAROOT "%b" ""' % mailbox]
+    assert wire.tagged(b"GETQUOTAROOT Nowhere")[-1].startswith(b"a NO [NONEXISTENT]")
+    assert wire.tagged(b'GETQUOTA "elsewhere"')[-1].startswith(b"a NO [NONEXISTENT]")
+    held = bundle.mailctl("account", "list")[0]["size"]
+    limit = held + 10_000
+    bundle.mailctl("account", "quota", bundle.ready["account"], str(limit))
+    try:
+        told = b'* QUOTA "" (STORAGE %d %d)' % (-(-held // 1024), -(-limit // 1024))
+        assert wire.tagged(b'GETQUOTA ""') == [told, b"a OK GETQUOTA completed."]
+        assert wire.tagged(b"GETQUOTAROOT " + mailbox)[1] == told
+        refused = append(wire, mailbox, MESSAGE % 9 + b"y" * 11_000)
+        assert refused[-1].startswith(b"a NO [OVERQUOTA]")
+        assert wire.tagged(b"NOOP")[-1].startswith(b"a OK")
+        assert wire.tagged(b"COPY 1:3 " + mailbox)[-1].startswith(b"a OK")
+    finally:
+        bundle.mailctl("account", "quota", bundle.ready["account"], "0")
+
+
+def test_deleted_storage_is_what_expunge_would_free(wire: Wire, mailbox: bytes):
+    size = len(MESSAGE % 0)
+    assert b"(DELETED-STORAGE 0)" in wire.tagged(b"STATUS %b (DELETED-STORAGE)" % mailbox)[0]
+    wire.tagged(b"STORE 1:2 +FLAGS.SILENT (\\Deleted)")
+    assert b"(DELETED-STORAGE %d)" % (2 * size) in wire.tagged(b"STATUS %b (DELETED-STORAGE)" % mailbox)[0]
+    listed = wire.tagged(b'LIST "" %b RETURN (STATUS (DELETED-STORAGE))' % mailbox)
+    assert b"(DELETED-STORAGE %d)" % (2 * size) in listed[1]

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from listeners.imap.commands.status import render_status
+from listeners.imap.commands.status import deleted_sizes, render_status
 from listeners.imap.session import Session
 from mail.imap.commands.list import List
 from mail.imap.mailbox_names import INBOX
@@ -20,12 +20,13 @@ async def run(session: Session, command: List) -> None:
     if "HIGHESTMODSEQ" in command.status:
         session.use_condstore()
     rows, subscribed = await session.read(_read, session.account_id)
+    deleted = await deleted_sizes(session, command.status)
     patterns = [canonical(command.reference, pattern) for pattern in command.patterns if pattern]
     for name in listed(command, patterns, rows, subscribed):
         row = rows.get(name)
         session.write(_render(session, name, command, rows, subscribed, patterns))
         if command.status and row is not None:
-            session.write(render_status(session, row, command.status))
+            session.write(render_status(session, row, command.status, deleted))
 
 
 def _read(connection: Connection, account_id: int) -> tuple[dict[str, MailboxRow], frozenset[str]]:

@@ -14,7 +14,12 @@ async def run(session: Session, command: Status) -> None:
     if "HIGHESTMODSEQ" in command.items:
         session.use_condstore()
     row = await session.read(_find, session.account_id, command.mailbox)
-    session.write(render_status(session, row, command.items))
+    session.write(render_status(session, row, command.items, await deleted_sizes(session, command.items)))
+
+
+async def deleted_sizes(session: Session, items: tuple[str, ...]) -> dict[int, int]:
+    """What DELETED-STORAGE needs, read where it was asked for."""
+    return await session.read(mailboxes.deleted_sizes, session.account_id) if "DELETED-STORAGE" in items else {}
 
 
 def _find(connection: Connection, account_id: int, name: str) -> MailboxRow:
@@ -24,7 +29,7 @@ def _find(connection: Connection, account_id: int, name: str) -> MailboxRow:
     return row
 
 
-def render_status(session: Session, row: MailboxRow, items: tuple[str, ...]) -> bytes:
+def render_status(session: Session, row: MailboxRow, items: tuple[str, ...], deleted: dict[int, int]) -> bytes:
     numbers = {
         "MESSAGES": row.messages,
         "UIDNEXT": row.uidnext,
@@ -35,6 +40,8 @@ def render_status(session: Session, row: MailboxRow, items: tuple[str, ...]) -> 
         # RFC 9051 dropped it; RFC 3501 clients get the answer of a server without recent messages.
         "RECENT": 0,
         "HIGHESTMODSEQ": row.highestmodseq,
+        # RFC 9208 §4.3.4 counts octets here.
+        "DELETED-STORAGE": deleted.get(row.id, 0),
         "APPENDLIMIT": session.service.terms.max_message_bytes,
     }
     listed = " ".join(f"{item} {numbers[item]}" for item in items)

@@ -1,11 +1,23 @@
-"""STATUS. RFC 9051 §6.3.11, RFC 3501 §6.3.10 (RECENT), RFC 7162 §3.1.7 (HIGHESTMODSEQ), RFC 7889 §4 (APPENDLIMIT)."""
+"""STATUS. RFC 9051 §6.3.11, RFC 3501 §6.3.10 (RECENT), RFC 7162 §3.1.7 (HIGHESTMODSEQ), RFC 7889 §4 (APPENDLIMIT),
+RFC 9208 §4.3.4 (DELETED-STORAGE)."""
 
 from dataclasses import dataclass
 
 from mail.imap.grammar import BadSyntax, Cursor
 
 ITEMS = frozenset(
-    ("MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "RECENT", "HIGHESTMODSEQ", "APPENDLIMIT")
+    (
+        "MESSAGES",
+        "UIDNEXT",
+        "UIDVALIDITY",
+        "UNSEEN",
+        "DELETED",
+        "SIZE",
+        "RECENT",
+        "HIGHESTMODSEQ",
+        "APPENDLIMIT",
+        "DELETED-STORAGE",
+    )
 )
 
 
