@@ -13,6 +13,10 @@ from listeners.serve import Origin
 from mail.smtp.limits import FIRST_COMMAND_SECONDS
 from mail.smtp.replies import Reply, render
 
+# To a peer that is slowed down: the first octets of what we say come one a second (features S02).
+SLOW_OCTETS = 6
+SLOW_SECONDS = 1.0
+
 
 class Disconnected(Exception):
     """The peer is gone, or we closed: the conversation ends and there is nobody to answer."""
@@ -34,6 +38,8 @@ class Outlet(SMTP):  # type: ignore[misc]
         self._out: list[bytes] = []
         self._reading = True
         self._closing = False
+        # Set for a peer that sent junk or guesses passwords: his time is what he has to lose.
+        self.slow = False
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -54,13 +60,25 @@ class Outlet(SMTP):  # type: ignore[misc]
         self._out.append(octets)
 
     async def flush(self) -> None:
-        """Send what was answered. Waits while the peer does not read."""
+        """Send what was answered. Waits while the peer does not read, and where it is slowed down."""
+        if self.slow:
+            await self._send_slowly()
         self._send()
         if self._paused:
             try:
                 await self._drain_helper()
             except ConnectionResetError:
                 raise Disconnected from None
+
+    async def _send_slowly(self) -> None:
+        octets = b"".join(self._out)
+        self._out.clear()
+        for place in range(min(SLOW_OCTETS, len(octets) - 1)):
+            if self.transport is None or self.transport.is_closing():
+                return
+            self.transport.write(octets[place : place + 1])
+            await asyncio.sleep(SLOW_SECONDS)
+        self._out.insert(0, octets[SLOW_OCTETS:] if len(octets) > SLOW_OCTETS else octets[-1:])
 
     def _send(self) -> None:
         if self._out:
