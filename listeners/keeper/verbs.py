@@ -18,6 +18,7 @@ from mail.errors import Invalid, MailError, NoSuchAddress, NotAllowed
 from mail.imap.summary import Summary
 from mail.now import Clock
 from mail.queue.outcome import Outcome
+from mail.receive.refusals import Refusal
 from mail.sasl import tickets
 from mail.store import arrivals, queue
 from mail.store.arrivals import Append, Appended, Delivery, LocalRecipient, Placed, Submission
@@ -25,9 +26,12 @@ from mail.store.blob_rows import BlobRow
 from mail.store.blobs import Staged
 from mail.store.changes import Changes
 from mail.store.queue import NewQueueMessage, NewRecipient
+from mail.store.rows import storable
+from mail.store.traces import trace_values
 
 RECIPIENTS_MAX = 1000
 APPENDED_MAX = 100
+REFUSALS_MAX = 1000
 
 
 class Verbs:
@@ -55,6 +59,7 @@ class Verbs:
     def table(self) -> dict[str, Verb]:
         return {
             "deliver": self.deliver,
+            "refused": self.refused,
             "submit": self.submit,
             "append": self.append,
             "entering": self.entering,
@@ -122,6 +127,19 @@ class Verbs:
         blob_of: list[str] = []
         placed = await self._commit(contents, write)
         return {"blob": blob_of[-1], "results": missing + [placed_as_json(one) for one in placed]}
+
+    async def refused(self, request: Request) -> dict[str, Any]:
+        """Mail that was refused before it was read, for the trace."""
+        listed = request.args["refusals"]
+        if not isinstance(listed, list) or not 0 < len(listed) <= REFUSALS_MAX:
+            raise Invalid("refusals")
+        refusals = [Refusal.from_json(one) for one in listed]
+
+        def write(changes: Changes, staged: list[Staged]) -> None:
+            changes.trace_rows += map(refusal_values, refusals)
+
+        await self._commit([], write)
+        return {}
 
     def _local(self, recipients: Any) -> tuple[list[LocalRecipient], list[dict[str, Any]]]:
         """Resolved recipients, and results for those nobody has."""
@@ -276,6 +294,20 @@ def store_dsn(changes: Changes, one: dict[str, Any], blob: BlobRow, summary: Sum
                 raise placed.error
     finally:
         state.quota = quota
+
+
+def refusal_values(one: Refusal) -> dict[str, Any]:
+    """The row of the trace."""
+    return trace_values(
+        at=one.at,
+        cid=one.cid,
+        direction="in",
+        mail_from=storable(one.mail_from),
+        rcpt_to=storable(one.rcpt_to),
+        verdict="refused",
+        reason=one.reason,
+        detail=one.detail,
+    )
 
 
 def blob_row(staged: Staged, now: int) -> BlobRow:

@@ -23,11 +23,11 @@ from mail.smtp.limits import MX_PATIENCE
 from mail.smtp.replies import Reply, reply_for
 from mail.smtp.trace_fields import Hop, protocol
 
-RELAY_DENIED = Reply(550, "5.7.1", "Relay access denied")
-NO_SUCH_USER = Reply(550, "5.1.1", "No such user here")
-DOMAIN_DISABLED = Reply(450, "4.2.1", "Mail for this domain is not taken at the moment")
-ONE_RECIPIENT = Reply(452, "4.5.3", "One recipient at a time for the null sender")
-LOOP = Reply(550, "5.4.6", "Routing loop detected")
+RELAY_DENIED = Reply(550, "5.7.1", "Relay access denied", "relay-denied")
+NO_SUCH_USER = Reply(550, "5.1.1", "No such user here", "unknown-recipient")
+DOMAIN_DISABLED = Reply(450, "4.2.1", "Mail for this domain is not taken at the moment", "domain-disabled")
+ONE_RECIPIENT = Reply(452, "4.5.3", "One recipient at a time for the null sender", "null-sender-recipients")
+LOOP = Reply(550, "5.4.6", "Routing loop detected", "loop")
 BUSY = {
     "address": b"421 4.7.0 Too many connections from your address\r\n",
     "full": b"421 4.3.2 Too many connections, try again later\r\n",

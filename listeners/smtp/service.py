@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from listeners.smtp.connection import Connection
+from listeners.smtp.refusals import Refusals
 from mail.accounts.routing import Routing
 from mail.errors import MailError
 from mail.log import Log
@@ -41,9 +42,13 @@ class Service:
     log: Log
     messages: Counted
     sessions: set[Connection] = field(default_factory=set)
+    refusals: Refusals = field(init=False)
     draining: bool = False
     _space_looked: float = -SPACE_SECONDS
     _has_space: bool = True
+
+    def __post_init__(self) -> None:
+        self.refusals = Refusals(self.keeper, self.log)
 
     async def has_space(self, size: int) -> bool:
         """Has the disk room above its reserve; asked of the keeper at most once a second."""
@@ -65,6 +70,7 @@ class Service:
             now = loop.time()
             for session in list(self.sessions):
                 session.look_at_time(now)
+            await self.refusals.flush()
 
     async def drain(self) -> None:
         """Those between messages are told at once, those in one may finish it (security §3.10)."""
@@ -77,3 +83,4 @@ class Service:
             await asyncio.sleep(0.05 + random.uniform(0, 0.05))
         for session in list(self.sessions):
             session.say_goodbye(SHUTTING_DOWN)
+        await self.refusals.flush()

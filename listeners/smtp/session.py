@@ -9,6 +9,7 @@ from listeners.smtp.conversation import Conversation
 from listeners.smtp.transaction import NO_ROOM, Body, Transaction, Wanted
 from mail.address import Address, parse_domain
 from mail.errors import BadAddress, MailError
+from mail.receive.refusals import SENTENCES, Refusal
 from mail.receive.simulate import Simulated, at_mail, at_rcpt
 from mail.smtp import envelope
 from mail.smtp.commands import COMMANDS
@@ -17,9 +18,9 @@ from mail.smtp.limits import MESSAGES
 from mail.smtp.replies import BadCommand, Reply, reply_for
 
 GO_AHEAD = b"354 End data with <CR><LF>.<CR><LF>\r\n"
-TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
+TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients", "too-many-recipients")
 TOO_MANY_MESSAGES = Reply(421, "4.7.0", "Too many messages in one session")
-TOO_LARGE = Reply(552, "5.3.4", "Message size exceeds fixed limit")
+TOO_LARGE = Reply(552, "5.3.4", "Message size exceeds fixed limit", "too-large")
 HOUR = 3600.0
 
 
@@ -34,17 +35,32 @@ class Session(Conversation):
             self.say_goodbye(TOO_MANY_MESSAGES)
             return
         if mail.size is not None and mail.size > self.service.max_message_bytes:
-            raise BadCommand(552, "5.3.4", "Message size exceeds fixed limit")
+            self.note_refused(mail, "", TOO_LARGE)
+            self.answer(TOO_LARGE)
+            return
         refusal = self.sender_refused(mail)
         if refusal is None and self.service.simulate_failures and mail.reverse_path is not None:
             refusal = await self._simulated(at_mail(mail.reverse_path))
         if refusal is None and not await self.service.has_space(mail.size or 0):
             refusal = NO_ROOM
         if refusal is not None:
+            self.note_refused(mail, "", refusal)
             self.answer(refusal)
             return
         self.transaction = Transaction(mail)
         self.answer(Reply(250, "2.1.0", "Ok"))
+
+    def note_refused(self, mail: Mail, rcpt_to: str, reply: Reply) -> None:
+        """For the trace, where there is a word for it."""
+        if reply.reason in SENTENCES:
+            origin = self.origin
+            sender = str(mail.reverse_path or "")
+            self.service.refusals.add(
+                Refusal(
+                    *(self.service.clock.wall_ms(), origin.cid, origin.ip, self.ehlo_name, sender, rcpt_to),
+                    *(reply.code, reply.enhanced, reply.text, reply.reason),
+                )
+            )
 
     def sender_refused(self, mail: Mail) -> Reply | None:
         """Why this session may not send as him."""
@@ -62,11 +78,14 @@ class Session(Conversation):
         transaction = self.transaction
         assert transaction is not None
         rcpt = envelope.parse_rcpt(argument, smtputf8=transaction.mail.smtputf8)
+        address = rcpt.forward_path or self._postmaster()
         if len(transaction.recipients) >= self.service.recipients_max:
+            self.note_refused(transaction.mail, str(address), TOO_MANY_RECIPIENTS)
             self.answer(TOO_MANY_RECIPIENTS)
             return
-        address = rcpt.forward_path or self._postmaster()
         refusal = self.recipient_refused(address)
+        if refusal is not None:
+            self.note_refused(transaction.mail, str(address), refusal)
         if refusal is not None and refusal.enhanced == "5.1.1":
             last = self.strikes.unknown_recipient()
             await self._slow_down_guessing()
@@ -141,6 +160,8 @@ class Session(Conversation):
         """The end of the content: one reply for the message, and the transaction is over."""
         try:
             if body.content.overrun and not body.content.ended:
+                for wanted in transaction.recipients:
+                    self.note_refused(transaction.mail, str(wanted.address), TOO_LARGE)
                 self.say_goodbye(TOO_LARGE)
                 return
             reply = body.refusal() or await self._taken_or_not(transaction, body, early=early)
@@ -148,6 +169,8 @@ class Session(Conversation):
             self._end_transaction()
         self.service.messages.labels(self.name, "refused" if reply.refused else "accepted").inc()
         if reply.refused:
+            for wanted in transaction.recipients:
+                self.note_refused(transaction.mail, str(wanted.address), reply)
             self.log.info("message-refused", code=reply.code, enhanced=reply.enhanced, text=reply.text)
             self.answer(reply)
             self._end_if(self.strikes.failed_transaction())

@@ -11,12 +11,14 @@ from mail.smtp.envelope import Mail
 from mail.smtp.replies import Reply
 
 FAULTS = {
-    Fault.SMUGGLING: Reply(500, "5.5.2", "Bare CR, or a bare LF around a dot, may be SMTP smuggling: message refused"),
-    Fault.NUL: Reply(550, "5.6.0", "NUL in message"),
-    Fault.LONG_LINE: Reply(550, "5.6.0", "Line too long in message"),
-    Fault.TOO_LARGE: Reply(552, "5.3.4", "Message size exceeds fixed limit"),
+    Fault.SMUGGLING: Reply(
+        500, "5.5.2", "Bare CR, or a bare LF around a dot, may be SMTP smuggling: message refused", "smuggling"
+    ),
+    Fault.NUL: Reply(550, "5.6.0", "NUL in message", "nul"),
+    Fault.LONG_LINE: Reply(550, "5.6.0", "Line too long in message", "long-line"),
+    Fault.TOO_LARGE: Reply(552, "5.3.4", "Message size exceeds fixed limit", "too-large"),
 }
-NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage")
+NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage", "no-space")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class Reply:
     code: int
     enhanced: str  # "" where RFC 2034 §4 has none: greeting, EHLO, HELO, AUTH challenge
     text: str
+    reason: str = ""  # for the trace, a word of mail.receive.refusals; not for the wire
 
     @property
     def refused(self) -> bool:

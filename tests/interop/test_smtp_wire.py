@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.bundle import Bundle
+from tests.bundle import Bundle, wait_until
 from tests.wire import Wire
 
 SOURCES = itertools.count(1)
@@ -317,3 +317,13 @@ def test_200_mib_without_a_line_end_take_no_memory(wire: Wire, bundle: Bundle) -
         begin(after)
         after.send(b"Subject: after\r\n\r\nx\r\n.\r\n")
         assert after.reply().startswith(b"250 ")
+
+
+def test_what_never_reached_data_is_in_the_trace(bundle: Bundle):
+    with connect(bundle) as wire:
+        wire.command(b"EHLO client.example")
+        wire.command(b"MAIL FROM:<asks@remote.example> SIZE=999999999")
+    wait_until(lambda: bool(bundle.mailctl("trace", "asks@remote.example")), 5, "the refusal in the trace")
+    (row,) = bundle.mailctl("trace", "asks@remote.example")
+    assert (row["verdict"], row["reason"], row["rcpt_to"]) == ("refused", "too-large", "")
+    assert row["detail"]["reply"].startswith("552 5.3.4 ")

@@ -1,0 +1,71 @@
+"""Mail that was refused before it was read: why, in a stable word and in words for the administrator.
+
+What is refused at MAIL, RCPT or while content comes leaves a record in the trace like every other message (features
+B14), so that "it never arrived" has an answer.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mail.errors import Invalid
+
+TEXT_MAX = 500
+
+SENTENCES: dict[str, str] = {
+    "relay-denied": "The recipient's domain is not ours and the client had not logged in; we relay for nobody.",
+    "unknown-recipient": "There is no such address here.",
+    "recipient-refused": "The address is set to refuse mail, with the reply shown.",
+    "domain-disabled": "The domain is switched off at the moment; the sender will try again.",
+    "null-sender-recipients": "A notification has one recipient; the sender was told to send to one at a time.",
+    "too-many-recipients": "More recipients in one transaction than we take; the sender will begin another.",
+    "too-large": "The message is larger than we take.",
+    "smuggling": "A bare CR or LF in the message could have smuggled a second one past us.",
+    "nul": "The message has a NUL octet.",
+    "long-line": "A line of the message is longer than any program could want.",
+    "no-space": "The disk has no room above its reserve; the sender will try again.",
+    "loop": "The message has passed more than a hundred servers: it goes in circles.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One recipient of one message that was not taken; `rcpt_to` empty when the sender was refused."""
+
+    at: int
+    cid: str
+    ip: str
+    ehlo_name: str
+    mail_from: str
+    rcpt_to: str
+    code: int
+    enhanced: str
+    text: str
+    reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Refusal":
+        """Invalid for what is no refusal of ours."""
+        try:
+            texts = {
+                name: str(values[name])[:TEXT_MAX]
+                for name in ("cid", "ip", "ehlo_name", "mail_from", "rcpt_to", "enhanced", "text")
+            }
+            reason = str(values["reason"])
+            if reason not in SENTENCES:
+                raise ValueError(reason)
+            return cls(at=int(values["at"]), code=int(values["code"]), reason=reason, **texts)
+        except (KeyError, TypeError, ValueError) as error:
+            raise Invalid(f"refusal: {error!r}") from error
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """What the trace keeps beside its columns."""
+        return {
+            "sentence": SENTENCES[self.reason],
+            "reply": f"{self.code} {self.enhanced} {self.text}",
+            "ip": self.ip,
+            "ehlo_name": self.ehlo_name,
+        }
