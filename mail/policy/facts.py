@@ -1,7 +1,7 @@
 """Everything the decision about an arriving message weighs, as plain values.
 
-1. A decision is a function of these values and of the time: what is random (`noise`, DMARC's sampling) or needs a secret
-   (the token to put in a subject) is drawn before and is a value here.
+1. A decision is a function of these values and of the time: what is random (`noise`, the sampling of DMARC) or needs a
+   secret (the token to put in a subject) is drawn before and is a value here.
 2. `as_json` and `from_json` are exact: the trace of a message keeps them, and a replay decides from them.
    What a trace of another version lacks has its default; what it has more is left aside.
 3. A fact that could not be had is a value: "temperror", None, or the word of the failure.
@@ -133,7 +133,7 @@ class RecipientFacts(_Facts):
     ruleset_id: int = 0  # the ruleset that matched; 0 when none did, and the next five are empty
     ruleset_mailbox: str = ""
     is_forward: bool = False
-    forwarder_domain: str = ""
+    forwarder_domain: str = ""  # its verified domain
     list_allow_domain: str = ""
     accept_rejects_to: str = ""
 
@@ -159,6 +159,11 @@ class RecipientFacts(_Facts):
     spam_words: tuple[Word, ...] = ()
     threshold: float = 0.95
     noise: float = 0.0  # added to the threshold, so that it cannot be probed: -0.05 to 0.05
+
+    @property
+    def forwarder(self) -> str:
+        """The domain that passed the message on, if a ruleset says that one did."""
+        return self.forwarder_domain if self.is_forward else ""
 
 
 def addressed(rcpt_to: str, to_and_cc: tuple[str, ...]) -> bool:
