@@ -1,8 +1,8 @@
 """What a mailbox says about the messages put into it: junk, not junk, or nothing at all.
 
 Arriving, appending, copying and moving all ask here, and the filter learns from the answer. The mailbox whose special
-use is \\Junk (RFC 6154) holds junk. Else the lower-case name is matched against three expressions, for junk, neutral and
-not junk, in that order; where exactly two of them are set, the third class takes all other mailboxes.
+use is \\Junk (RFC 6154) holds junk. Else the lower-case name is matched against three expressions, for junk, neutral
+and not junk, in that order; where exactly two of them are set, the third class takes all other mailboxes.
 """
 
 from dataclasses import dataclass
