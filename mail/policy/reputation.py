@@ -140,10 +140,10 @@ class _Memory:
         self._history = history
         self._now_ms = now_ms
 
-    def of(self, key: Key, at_most: int = 50) -> tuple[Past, ...]:
+    def of(self, key: Key) -> tuple[Past, ...]:
         longest, count = LIMITS[key.kind]
         since = self._now_ms - longest
-        return tuple(one for one in self._history.get(key, ()) if one.at_ms >= since)[: min(count, at_most)]
+        return tuple(one for one in self._history.get(key, ()) if one.at_ms >= since)[:count]
 
 
 def judge(history: History, message: MessageFacts, now_ms: int, forwarder: str = "") -> Reputation:
@@ -191,7 +191,7 @@ def _by_domain(memory: _Memory, message: MessageFacts, kind: str, domain: str) -
             return Reputation(None, False, method, words)
         authors = len({one.localpart for one in past})
         return Reputation(JUNK, authors >= JUNK_AUTHORS, method, f"{words}; they had {authors} author(s)")
-    if not message.from_validated and (past := memory.of(Key(f"{kind}-{VALIDATED}", domain), at_most=2)):
+    if not message.from_validated and (past := memory.of(Key(f"{kind}-{VALIDATED}", domain))):
         words = f"earlier mail from {domain} was validated, and this is not"
         return Reputation(JUNK, _is_spam(past), method, words)
     if memory.of(Key(f"to-{kind}", domain)):

@@ -158,6 +158,12 @@ def test_spf_fail_or_softfail_of_an_unknown_sender_is_refused() -> None:
     assert decide(replace(STRANGER, spf="temperror"), ME, NOW).action == ACCEPT
 
 
+def test_spf_fail_of_a_sender_with_some_history_is_left_to_the_content() -> None:
+    unproved = replace(STRANGER, spf="fail", dkim=(), dmarc="none", from_validated=False)
+    verdict = decide(unproved, knowing(unproved, junk=False), NOW)
+    assert (verdict.action, verdict.reason, verdict.method) == (ACCEPT, "no-bad-signals", "msgfromfull")
+
+
 def test_spf_fail_with_no_policy_of_dmarc_is_no_refusal_for_a_domain_we_know() -> None:
     other = replace(STRANGER, author="b@x.example", spf="fail")
     verdict = decide(other, knowing(STRANGER, junk=False, times=2), NOW)
@@ -279,6 +285,9 @@ def test_a_moderately_bad_stranger_with_a_true_name_is_told_of_the_subject_pass(
         assert decide(message, replace(offered, subject_pass="valid"), NOW).reason == "subjectpass"
         assert refused(decide(replace(message, dmarc="none"), offered, NOW))[0] == 451
     assert decide(STRANGER, replace(offered, probability=1.0), NOW).reason == "junk-content"
+    neighbour = replace(STRANGER, author="z@z.example", from_domain="z.example", org_domain="z.example")
+    somewhat_known = replace(offered, history=marked(neighbour, junk=True))
+    assert decide(replace(STRANGER, tls=False), somewhat_known, NOW).reason == "junk-content-strict"
     assert decide(replace(STRANGER, tls=False), replace(offered, probability=0.9), NOW).reason == "junk-content-strict"
 
 

@@ -163,6 +163,12 @@ def test_the_spf_sender_is_asked_by_address_then_by_domain() -> None:
     assert said(marked.of(spf("other@m.example", "new@z.example"))) == (None, False, "dkimspf")
 
 
+def test_a_sender_known_by_address_is_not_judged_by_its_domain_too() -> None:
+    marked = Marked().mark(spf("bad@m.example", "a@x.example"), junk=True, times=20)
+    marked.mark(spf("good@m.example", "b@y.example"), junk=False)
+    assert said(marked.of(spf("good@m.example", "new@z.example"))) == ("ham", True, "dkimspf")
+
+
 def test_a_null_sender_is_known_by_its_ehlo_name() -> None:
     def bounce(author: str) -> MessageFacts:
         return message(author, spf="pass", spf_identity="helo", spf_domain="mx.m.example")
