@@ -33,11 +33,23 @@ _ALWAYS: dict[int, Address] = {4: ipaddress.IPv4Address("127.0.0.2"), 6: ipaddre
 
 # Not ipaddress.is_private: examples are written with the networks for documentation.
 _LOCAL = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16 224.0.0.0/3 "
-        "::/127 fc00::/7 fe80::/10 ff00::/8"
-    ).split()
+    map(
+        ipaddress.ip_network,
+        (
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "224.0.0.0/3",
+            "::/127",
+            "fc00::/7",
+            "fe80::/10",
+            "ff00::/8",
+        ),
+    )
 )
 
 
