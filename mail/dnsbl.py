@@ -132,6 +132,8 @@ async def _is_listed(resolver: Resolver, zone: str, address: Address) -> Verdict
         return Verdict.UNLISTED
     except LookupFailed:
         return Verdict.UNKNOWN
+    if not records:
+        return Verdict.UNLISTED
     if all(record.startswith("127.") and not record.startswith("127.255.255.") for record in records):
         return Verdict.LISTED
     return Verdict.NOT_A_LIST
@@ -148,4 +150,4 @@ async def _text(resolver: Resolver, zone: str, address: Address) -> str:
         records = (await resolver.lookup(_question(zone, address), "TXT")).records
     except (NoRecords, LookupFailed):
         return ""
-    return "".join(letter for letter in records[0] if " " <= letter <= "~")[:TEXT_MAX]
+    return "".join(letter for letter in "".join(records[:1]) if " " <= letter <= "~")[:TEXT_MAX]
