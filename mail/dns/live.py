@@ -1,6 +1,7 @@
 """The real DNS, asked through one validating resolver and no other. No other module of ours asks.
 
-1. A question has five seconds. How many are asked at a time is bounded by the connections that ask.
+1. A question has five seconds and an answer 16 KiB: what is longer is meant to keep us busy. How many are asked at a
+   time is bounded by the connections that ask.
 2. What was answered is remembered (`memory.py`), and a question that is on its way is not asked again.
 3. The AD bit is believed only from loopback: from farther away anybody could have set it. RFC 4035 §4.9.3.
 """
@@ -10,7 +11,6 @@ import ipaddress
 import socket
 import weakref
 
-import dns.asyncquery
 import dns.exception
 import dns.flags
 import dns.message
@@ -25,6 +25,7 @@ from mail.now import Clock, SystemClock
 SECONDS = 5.0
 FIRST_TRY = 0.4  # of the time: a datagram may be lost
 PAYLOAD = 1232
+OCTETS_MAX = 16384
 IDLE_MAX = 16
 SYSTEM_CLOCK = SystemClock()
 
@@ -82,7 +83,7 @@ class LiveResolver:
             if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
                 return Failure(dns.rcode.to_text(response.rcode())), 0
             result = response.resolve_chaining()
-        except (dns.exception.DNSException, OSError, ValueError) as error:  # TimeoutError is an OSError
+        except (dns.exception.DNSException, OSError, EOFError, ValueError) as error:  # TimeoutError is an OSError
             return Failure(type(error).__name__), 0
         if result.answer is None:
             return Missing(exists=response.rcode() == dns.rcode.NOERROR), result.minimum_ttl
@@ -95,9 +96,7 @@ class LiveResolver:
         try:
             return await self._response_by_udp(query)
         except dns.message.Truncated:
-            response = await dns.asyncquery.tcp(query, self._host, SECONDS, self._port)
-            assert isinstance(response, dns.message.QueryMessage)
-            return response
+            return await self._response_by_tcp(query)
 
     async def _response_by_udp(self, query: dns.message.QueryMessage) -> dns.message.QueryMessage:
         wire = query.to_wire()
@@ -119,6 +118,21 @@ class LiveResolver:
             self._idle.append(channel)
         else:
             channel.close()
+        return response
+
+    async def _response_by_tcp(self, query: dns.message.QueryMessage) -> dns.message.QueryMessage:
+        reader, writer = await asyncio.open_connection(self._host, self._port)
+        try:
+            wire = query.to_wire()
+            writer.write(len(wire).to_bytes(2, "big") + wire)
+            length = int.from_bytes(await reader.readexactly(2), "big")
+            if length > OCTETS_MAX:
+                raise ValueError(f"an answer of {length} octets")
+            response = dns.message.from_wire(await reader.readexactly(length))
+        finally:
+            writer.close()
+        if not (isinstance(response, dns.message.QueryMessage) and query.is_response(response)):
+            raise ValueError("an answer to another question")
         return response
 
     def _connected(self) -> socket.socket:

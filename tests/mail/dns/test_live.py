@@ -186,26 +186,43 @@ async def test_answers_to_other_questions_are_not_believed():
         assert (await resolver.lookup("a.test", "A")).name == "a.test"
 
 
+async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    await writer.wait_closed()
+
+
+def answering(name: str, strings: int, shift: int = 0):
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        length = int.from_bytes(await reader.readexactly(2), "big")
+        reply = dns.message.make_response(dns.message.from_wire(await reader.readexactly(length)))
+        reply.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", *(f'"{n:0200}"' for n in range(strings))))
+        reply.id = (reply.id + shift) % 65536
+        octets = reply.to_wire(max_size=65535)
+        writer.write(len(octets).to_bytes(2, "big") + octets)
+        await hang_up(reader, writer)
+
+    return answer
+
+
 async def test_a_cut_off_answer_is_asked_for_by_tcp():
     async with name_server() as (resolver, server):
         port = server.transport.get_extra_info("sockname")[1]
+        async with await asyncio.start_server(answering("long.test.", 70), "127.0.0.1", port):
+            assert len((await resolver.lookup("long.test", "TXT")).records) == 70
 
-        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            length = int.from_bytes(await reader.readexactly(2), "big")
-            reply = dns.message.make_response(dns.message.from_wire(await reader.readexactly(length)))
-            reply.answer.append(
-                dns.rrset.from_text("long.test.", 60, "IN", "TXT", *(f'"{n:0200}"' for n in range(250)))
-            )
-            octets = reply.to_wire(max_size=65535)
-            writer.write(len(octets).to_bytes(2, "big") + octets)
-            await writer.drain()
-            writer.close()
-            await writer.wait_closed()
 
-        with pytest.raises(LookupFailed):  # nobody there
-            await resolver.lookup("long.test", "A")
-        async with await asyncio.start_server(answer, "127.0.0.1", port):
-            assert len((await resolver.lookup("long.test", "TXT")).records) == 250
+@pytest.mark.parametrize(
+    "tcp",
+    [None, hang_up, answering("long.test.", 250), answering("long.test.", 1, shift=1)],
+    ids=["refused", "ends", "far too long", "another id"],
+)
+async def test_without_a_whole_answer_by_tcp_the_lookup_fails(tcp):
+    async with name_server() as (resolver, server), contextlib.AsyncExitStack() as stack:
+        if tcp is not None:
+            port = server.transport.get_extra_info("sockname")[1]
+            await stack.enter_async_context(await asyncio.start_server(tcp, "127.0.0.1", port))
+        with pytest.raises(LookupFailed):
+            await resolver.lookup("long.test", "TXT")
 
 
 async def test_answers_and_their_absence_live_as_long_as_they_say_and_failures_ten_seconds():
