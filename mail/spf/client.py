@@ -33,10 +33,11 @@ class Client:
     def is_among(self, records: Iterable[str], prefix: int | None = None) -> bool:
         """Is it one of these addresses, or in the network of one that is as long as `prefix`."""
         bits = self._bits if prefix is None else prefix
-        return any(self.is_in(int(ipaddress.ip_address(record)), bits) for record in records if self._is_alike(record))
+        return any(self.is_in(number, bits) for number in map(self._number_of, records) if number is not None)
 
-    def _is_alike(self, record: str) -> bool:
+    def _number_of(self, record: str) -> int | None:
+        """None for what is not an address of the client's kind."""
         try:
-            return ipaddress.ip_address(record).version == (4 if self.is_ipv4 else 6)
+            return int((ipaddress.IPv4Address if self.is_ipv4 else ipaddress.IPv6Address)(record))
         except ValueError:
-            return False
+            return None
