@@ -39,7 +39,10 @@ class Answer:
 
 class Resolver(Protocol):
     async def lookup(self, name: str, kind: str) -> Answer:
-        """Records of a kind (A, AAAA, MX, TXT, CNAME, PTR, TLSA). NoRecords, LookupFailed."""
+        """Records of a kind (A, AAAA, MX, TXT, CNAME, PTR, TLSA). NoRecords, LookupFailed.
+
+        A name is labels between dots, without escapes. The octets of a TXT record are characters up to U+00FF.
+        """
         ...
 
 
