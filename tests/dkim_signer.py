@@ -74,11 +74,16 @@ def sign(
     *,
     key: RSAPrivateKey | Ed25519PrivateKey | None = None,
     name: bytes = b"DKIM-Signature",
+    meant: str | None = None,
     **tags: str | None,
 ) -> bytes:
-    """The message with one more signature on top. A tag given as None is left out, an unknown one added."""
+    """The message with one more signature on top. A tag given as None is left out, an unknown one added.
+
+    `meant`: the canonicalisation, where c= does not say so.
+    """
     key = key or rsa_key()
     kind = "rsa" if isinstance(key, RSAPrivateKey) else "ed25519"
+    header_algorithm, _, body_algorithm = (meant or tags.get("c", "relaxed/relaxed") or "simple").partition("/")
     said: dict[str, str | None] = {
         "v": "1",
         "a": f"{kind}-sha256",
@@ -86,19 +91,17 @@ def sign(
         "d": "a.example",
         "s": "rsa" if kind == "rsa" else "ed",
         "h": "From:To:Subject:Date",
-        "bh": body_hash(message, relaxed=not str(tags.get("c") or "").endswith("simple"), tags=tags),
+        "bh": body_hash(message, relaxed=body_algorithm == "relaxed", cut=tags.get("l")),
         **tags,
     }
     text = "; ".join(f"{tag}={value}" for tag, value in said.items() if value is not None)
     field = name + b": " + text.encode() + b";\r\n\tb="
     own, *fields = parse_header(field + b"\r\n" + message).fields
     names = [one.strip().lower().encode() for one in (said["h"] or "").split(":")]
-    relaxed = str(said["c"] or "simple").startswith("relaxed")
-    digest = FieldChooser([own, *fields]).header_digest(names, own, relaxed=relaxed)
+    digest = FieldChooser([own, *fields]).header_digest(names, own, relaxed=header_algorithm == "relaxed")
     return field + base64.b64encode(signature_of(key, digest)) + b"\r\n" + message
 
 
-def body_hash(message: Octets, *, relaxed: bool, tags: dict[str, str | None]) -> str:
-    cut = tags.get("l")
+def body_hash(message: Octets, *, relaxed: bool, cut: str | None = None) -> str:
     digests = body_digests(message, parse_header(message).end, relaxed=relaxed, cuts=[int(cut)] if cut else [])
     return base64.b64encode(digests.cut.get(int(cut), digests.whole) if cut else digests.whole).decode()

@@ -125,7 +125,8 @@ def parse_key(record: str) -> Key:
     if len(record) > RECORD_MAX:
         raise BadKey("key record too long")
     try:
-        tags = parse_tags(record.encode("latin-1", "replace"))
+        # White space may be folded, and zone files fold without care.
+        tags = parse_tags(record.replace("\r", " ").replace("\n", " ").encode("latin-1", "replace"))
         if tags.get("v", b"DKIM1") != b"DKIM1":
             raise BadKey("not a DKIM key record")
         published = tags.get("p")

@@ -1,4 +1,4 @@
-"""One DKIM-Signature field, read and checked as far as it can be without the message and the key. RFC 6376 §3.5, §6.1.1.
+"""One DKIM-Signature field, read and checked as far as it can be without message and key. RFC 6376 §3.5, §6.1.1.
 
 What it says of a faulty field is RFC 8601's: "neutral" for syntax errors and what cannot be processed, "permerror" for
 an error that time will not mend, "fail" for one that is out of its time.
@@ -83,7 +83,7 @@ def parse_signature(value: bytes, *, now: int) -> Signature:
         if tags["v"] != b"1":
             raise BadSignature("neutral", "incompatible version")
         signature = read_signature(tags, identity=tags.get("i"))
-        _check_times(tags, signature.expires, now)
+        check_times(tags, signature.expires, now)
     except BadTags as error:
         raise _with_signer(BadSignature("neutral", f"signature syntax error: {error}"), tags) from error
     except BadSignature as error:
@@ -118,6 +118,17 @@ def read_signature(tags: dict[str, bytes], *, identity: bytes | None) -> Signatu
         body_hash=base64_value(tags["bh"]),
         tag_b=tags["b"].translate(None, b" \t\r\n")[:8].decode("latin-1"),
     )
+
+
+def check_times(tags: dict[str, bytes], expires: int | None, now: int) -> None:
+    """t= and x= are past and to come. Raises `BadTags`, `BadSignature`."""
+    signed = number_value(tags["t"], 12) if "t" in tags else None
+    if signed is not None and expires is not None and expires <= signed:
+        raise BadTags("x= is not after t=")
+    if signed is not None and signed > now + SKEW:
+        raise BadSignature("fail", "signed in the future")
+    if expires is not None and expires < now:
+        raise BadSignature("fail", "signature expired")
 
 
 def algorithm_kind(value: bytes) -> str:
@@ -177,16 +188,6 @@ def _canonicalization(value: bytes) -> tuple[bool, bool]:
     if header_relaxed is None or body_relaxed is None:
         raise BadSignature("neutral", "unknown canonicalization")
     return header_relaxed, body_relaxed
-
-
-def _check_times(tags: dict[str, bytes], expires: int | None, now: int) -> None:
-    signed = number_value(tags["t"], 12) if "t" in tags else None
-    if signed is not None and expires is not None and expires <= signed:
-        raise BadTags("x= is not after t=")
-    if signed is not None and signed > now + SKEW:
-        raise BadSignature("fail", "signed in the future")
-    if expires is not None and expires < now:
-        raise BadSignature("fail", "signature expired")
 
 
 def _with_signer(error: BadSignature, tags: dict[str, bytes]) -> BadSignature:

@@ -1,4 +1,4 @@
-"""CRLF line ends for a message that comes from a file or a person; what comes by SMTP has them (`mail/smtp/content.py`)."""
+"""CRLF line ends for a message from a file or a person; what comes by SMTP has them (`mail/smtp/content.py`)."""
 
 import re
 

@@ -23,7 +23,7 @@ SHORT = (
 
 
 def test_both_forms_of_an_rsa_key_are_read_and_the_rest_has_its_default() -> None:
-    for text in (f"v=DKIM1; k=rsa; p={SPKI}", f"p={PKCS1};"):
+    for text in (f"v=DKIM1; k=rsa; p={SPKI}", f"p={PKCS1};", f"v=DKIM1;\r\n p={SPKI[:60]}\n{SPKI[60:]}\n"):
         key = parse_key(text)
         assert (key.kind, key.bits, key.hashes, key.services) == ("rsa", 1024, None, (b"*",))
         assert not key.testing and not key.strict
@@ -104,7 +104,6 @@ async def test_no_record_and_no_answer_are_kept_apart() -> None:
     assert await ask(name, resolver) == Published(("p=",), True)
     asked = await ask_all([name, "s._domainkey.b.example", "s._domainkey.c.example"], resolver)
     assert [one.failed for one in asked.values()] == [False, True, False]
-    assert len(resolver.asked) == 3
 
 
 @given(

@@ -159,7 +159,7 @@ async def test_a_signature_out_of_its_time_fails() -> None:
 
 
 async def test_unknown_tags_and_a_missing_default_are_no_fault() -> None:
-    assert (await only(sign(MESSAGE, c=None, bh=None and "", new="x y"), zone())).result == "neutral"
+    assert (await only(sign(MESSAGE, c=None, bh=None, new="x y"), zone())).result == "neutral"
     assert (await only(sign(MESSAGE, new="x y", z="From:ann"))).result == "pass"
 
 
@@ -266,7 +266,7 @@ async def test_the_messages_of_others_have_the_result_that_was_meant() -> None:
     bad = await only(with_crlf(vector("test.message.baddomain")), {})
     assert (bad.result, bad.domain) == ("neutral", "")
     exim = with_crlf(vector("ed25519test2.msg"))
-    assert (await only(exim, example("sed", "test.ex", "eximtest.dns"))).result in ("policy", "pass")
+    assert (await only(exim, example("sed", "test.ex", "eximtest.dns"))).result == "pass"
 
 
 def letters() -> Iterator[bytes]:
