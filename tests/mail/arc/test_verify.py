@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,15 @@ async def test_a_set_that_breaks_a_rule_fails(ams: dict[str, str | None], tags: 
 )
 async def test_what_the_rules_leave_open_passes(ams: dict[str, str | None], tags: dict[str, str | None]) -> None:
     assert await result(sealed(MESSAGE, ams=ams, **tags)) == await result(sealed(MESSAGE))
+
+
+async def test_white_space_without_end_takes_linear_time() -> None:
+    for note in ("x b" + "\r\n " * 10_000 + "y", "x b" + " \t" * 15_000 + "y"):
+        for canonical in ("simple/simple", "relaxed/relaxed"):
+            message = sealed(MESSAGE, ams={"c": canonical, "n": note})
+            began = time.process_time()
+            await result(message)
+            assert time.process_time() - began < 1
 
 
 async def test_a_chain_sealed_as_failed_stays_failed() -> None:
