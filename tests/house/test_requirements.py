@@ -10,6 +10,7 @@ from tests.house.tree import ROOT, SOURCES, modules, tree
 # Where a distribution's module has another name; those nobody imports are used as programs or drivers.
 MODULES = {
     "argon2-cffi": "argon2",
+    "dkimpy": "dkim",
     "dnspython": "dns",
     "google-re2": "re2",
     "precis-i18n": "precis_i18n",
