@@ -4,13 +4,12 @@ import binascii
 import itertools
 import re
 
-from mail.message.text import decode
+from mail.message.text import decode, decode_base64
 
 WORDS_MAX = 100
 
-# encoded-word = "=?" charset "?" encoding "?" encoded-text "?="
-_WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?\s]{0,2000})\?=")
-_HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
+# encoded-word = "=?" charset "?" encoding "?" encoded-text "?="; blanks in the text are forbidden, and written.
+_WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?\r\n]{0,2000})\?=")
 
 
 def decode_words(value: bytes) -> str:
@@ -36,15 +35,10 @@ def decode_words(value: bytes) -> str:
             parts += [decode(held, held_charset), "" if joined else between]
             held, held_charset = octets, charset.lower()
         at, after_word = match.end(), True
-    parts += [decode(held, held_charset) if held else "", text[at:]]
+    parts += [decode(held, held_charset), text[at:]]
     return "".join(parts)
 
 
 def _octets(encoding: str, encoded: str) -> bytes:
-    raw = encoded.encode("ascii", "replace")
-    if encoding in "bB":
-        try:
-            return binascii.a2b_base64(raw + b"=" * (-len(raw) % 4))
-        except binascii.Error:
-            return raw
-    return _HEX.sub(lambda match: bytes([int(match[1], 16)]), raw.replace(b"_", b" "))
+    raw = encoded.encode("utf-8", "replace")
+    return decode_base64(raw) if encoding in "bB" else binascii.a2b_qp(raw, header=True)
