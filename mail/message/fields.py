@@ -62,9 +62,7 @@ def header_end(octets: Octets, start: int, end: int) -> tuple[int, int]:
     return (at + 2, at + 4) if at >= 0 else (end, end)
 
 
-def parse_header(
-    octets: Octets, start: int = 0, end: int | None = None, *, fields_max: int = FIELDS_MAX
-) -> Header:
+def parse_header(octets: Octets, start: int = 0, end: int | None = None, *, fields_max: int = FIELDS_MAX) -> Header:
     """The header that begins at `start`. Never raises; what is over a limit is left out and named in `defects`."""
     stop = len(octets) if end is None else end
     last, body = header_end(octets, start, stop)

@@ -71,7 +71,11 @@ LABELS = {
     "x-unicode20utf8": "utf-8",
 }
 # iso88591, x-cp1251, cp-850: a hyphen more or fewer than Python knows.
-_SPELLED = ((re.compile(r"iso8859(\d\d?)"), "iso8859-"), (re.compile(r"x-cp(\d+)"), "cp"), (re.compile(r"cp-(\d+)"), "cp"))
+_SPELLED = (
+    (re.compile(r"iso8859(\d\d?)"), "iso8859-"),
+    (re.compile(r"x-cp(\d+)"), "cp"),
+    (re.compile(r"cp-(\d+)"), "cp"),
+)
 _NAME = re.compile(r"[a-z0-9._:+-]{1,40}")
 
 # Codecs of Python that are no charsets, or that a message must not choose: UTF-7 hides markup in ASCII.

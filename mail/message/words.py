@@ -12,8 +12,8 @@ WORDS_MAX = 100
 _WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?\r\n]{0,2000})\?=")
 
 
-def decode_words(value: bytes) -> str:
-    """The value as text. Never raises; at most WORDS_MAX words are decoded, the rest stays as written."""
+def decode_words(value: bytes, most: int = WORDS_MAX) -> str:
+    """The value as text. Never raises; at most `most` words are decoded, the rest stays as written."""
     text = decode(value)
     if "=?" not in text:
         return text
@@ -23,7 +23,7 @@ def decode_words(value: bytes) -> str:
     # Neighbouring words of one charset may share a character: their octets are joined before decoding.
     held = b""
     held_charset = ""
-    for match in itertools.islice(_WORD.finditer(text), WORDS_MAX):
+    for match in itertools.islice(_WORD.finditer(text), most):
         charset, encoding, encoded = match.groups()
         octets = _octets(encoding, encoded)
         between = text[at : match.start()]
