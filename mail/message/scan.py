@@ -119,13 +119,18 @@ def _part(
     budget.headers -= min(header.end - start, HEADER_MAX)
     budget.fields -= len(header.fields) + 1
     budget.defects.extend(header.defects)
+    body = header.end
+    if depth and not header.fields and header.defects:
+        # RFC 2046 §5.1 wants an empty line where a part has no header; without one nobody would see the text.
+        body = start
+        budget.defects.append("part-without-header")
     declared = header.first(b"content-type")
     content_type = default if declared is None else _content_type(declared)
     encoding = header.first(b"content-transfer-encoding") or b""
     if encoding:
         words = without_comments(encoding[:1000].partition(b";")[0]).split(None, 1)
         encoding = words[0].lower() if words else b""
-    return Part(start, header.end, end, header.fields, content_type, encoding, depth, message_depth)
+    return Part(start, body, end, header.fields, content_type, encoding, depth, message_depth)
 
 
 def _content_type(declared: bytes) -> Valued:
@@ -202,11 +207,16 @@ def _spans(
         padding = after + (2 if closing else 0)
         padded = line_end if line_end >= 0 else end
         if padded - padding <= PADDING_MAX and not octets[padding:padded].strip(b" \t"):
-            if opened >= 0:
+            if opened == at:
+                # RFC 2046 §5.1.1: two delimiters with nothing between them, not even an empty line, enclose no part.
+                budget.false_delimiters -= 1
+                if budget.false_delimiters <= 0:
+                    return [], False
+            elif opened >= 0:
                 if budget.parts <= 0:
                     return [], False
                 budget.parts -= 1
-                found.append((opened, max(opened, at - 2)))
+                found.append((opened, at - 2))
             if closing or line_end < 0:
                 return found, True
             opened = line_end + 2
