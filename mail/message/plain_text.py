@@ -27,7 +27,7 @@ _IN_TAG = re.compile(r"=[ \t\r\n]{0,20}([\"'])|>")
 _ALT = re.compile(
     r"[ \t\r\n]alt[ \t\r\n]{0,9}=[ \t\r\n]{0,9}(?:\"([^\"]{0,500})|'([^']{0,500})|([^\s\"'>]{1,500}))", re.IGNORECASE
 )
-_ENTITY = re.compile(r"&(?:#(?:[0-9]{1,7}|[xX][0-9a-fA-F]{1,6})|[a-zA-Z][a-zA-Z0-9]{1,31});?")
+_ENTITY = re.compile(r"&(?:#(?:[0-9]{1,7}(?![0-9])|[xX][0-9a-fA-F]{1,6}(?![0-9a-fA-F]))|[a-zA-Z][a-zA-Z0-9]{1,31});?")
 _WHITE = str.maketrans("\t\n\f\r\v", "     ")
 
 # Never shown; the first two end only at their own end, whatever stands in them.
@@ -64,7 +64,7 @@ def search_text(octets: Octets, scanned: Scanned, most: int) -> str:
         texts: list[str] = []
         if part.message is not None:
             fields = part.message.fields
-            texts = [decode_words(one.value[:left])[:left] for one in fields if one.name in _SHOWN_OF_MESSAGES]
+            texts = [decode_words(one.value)[:left] for one in fields if one.name in _SHOWN_OF_MESSAGES]
         elif part.type == b"text":
             texts = [text_of(octets, part, left)]
         for text in texts:

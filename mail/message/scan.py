@@ -29,7 +29,7 @@ PADDING_MAX = 1000
 TRUNCATED = "structure-truncated"
 PLAIN = Valued(b"text/plain", ((b"charset", b"us-ascii"),))
 UNKNOWN = Valued(b"application/octet-stream", ())
-# RFC 2045 §5.1, with the white space around the slash that RFC 822 allowed. What follows without a semicolon is lost.
+# RFC 2045 §5.1, with white space around the slash, which old mail has. What follows without a semicolon is lost.
 _TYPE = re.compile(rb"([!#$%&'*+.^_`{|}~0-9a-z-]{1,200})[ \t]*/[ \t]*([!#$%&'*+.^_`{|}~0-9a-z-]{1,200})(?![^ \t])")
 # Encodings that hide the parts of what is in them.
 _ENCODED = (b"base64", b"quoted-printable")

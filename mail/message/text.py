@@ -82,7 +82,7 @@ _NAME = re.compile(r"[a-z0-9._:+-]{1,40}")
 REFUSED = frozenset({"utf-7", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
 _MARKUP = b"<script>&#0123456789;=\"'/abcxyzABCXYZ"
 
-# RFC 1468: a text in ISO-2022-JP says so with these; they mean nothing in any other.
+# The escapes of ISO-2022-JP, which mean nothing in any other charset of mail.
 _JAPANESE = re.compile(rb"\x1b(?:\$[@B(]|\([BJI])")
 _BYTE_ORDER = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb": "utf-8-sig"}
 
