@@ -23,8 +23,8 @@ SHOWN_MAX = 2000
 def structure(octets: bytes) -> dict[str, Any]:
     """Values for JSON. Bare LFs are taken for line ends first. Never raises, whatever the octets."""
     octets = with_crlf(octets)
-    summary = summarize(octets)
     scanned = scan(octets)
+    summary = summarize(octets, scanned)
     people, _ = addressed(scanned.root)
     return {
         "size": len(octets),

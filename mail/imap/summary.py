@@ -86,9 +86,9 @@ class Summary:
             raise Invalid(f"summary: {error!r}") from error
 
 
-def summarize(octets: Octets) -> Summary:
-    """One bounded pass over a message with CRLF line ends. Never raises, whatever the octets."""
-    scanned = scan(octets)
+def summarize(octets: Octets, scanned: Scanned | None = None) -> Summary:
+    """One bounded pass over a message with CRLF line ends, or none where it was scanned already. Never raises."""
+    scanned = scan(octets) if scanned is None else scanned
     defects = scanned.defects
     body = bodystructure(octets, scanned)
     structure = orjson.dumps(nodes(scanned))
