@@ -5,17 +5,20 @@
 With internationalized addresses the last two parts are the global- types of RFC 6533.
 """
 
+import re
 import secrets
 from dataclasses import dataclass
 from enum import Enum
 
-from mail.message.build import build_header, encode_text
+from mail.message.build import build_fields, build_header, encode_text
 from mail.message.dates import render_date
 from mail.message.fields import header_end
 
 # What is sent back of an original that was not asked for in full.
 HEADER_MAX = 64 << 10
 ORIGINAL_MAX = 1 << 20
+# The Message-ID of a stranger, where it can be repeated in our header.
+_REFERENCE = re.compile(r"(?!.*=\?)[!-;=?-~]{1,500}")
 
 
 class Kind(Enum):
@@ -70,7 +73,10 @@ def render(
 ) -> bytes:
     """The whole notification, CRLF line ends, from postmaster@hostname; to be sent with the null reverse-path."""
     boundary = f"report-{secrets.token_hex(12)}"
-    reference = f"<{original.message_id}>" if original.message_id.isascii() and original.message_id else ""
+    reference = f"<{original.message_id}>" if _REFERENCE.fullmatch(original.message_id) else ""
+    # An address that reads like an encoded word is legal, and some reader would decode it (security MC-2).
+    if "=?" in to:
+        to = "undisclosed-recipients:;"
     fields = [
         ("From", f"Mail delivery <postmaster@{hostname}>"),
         ("To", to if to.isascii() or original.smtputf8 else encode_text(to)),
@@ -122,7 +128,7 @@ def _status(kind: Kind, hostname: str, reports: list[RecipientReport], original:
             fields.append(("Last-Attempt-Date", render_date(report.last_attempt_at)))
         if kind is Kind.DELAYED and report.will_retry_until is not None:
             fields.append(("Will-Retry-Until", render_date(report.will_retry_until)))
-        blocks.append(build_header(fields))
+        blocks.append(build_fields(fields))
     return b"\r\n".join(blocks)
 
 
@@ -130,7 +136,7 @@ def _per_message(hostname: str, original: Original) -> bytes:
     fields = [("Reporting-MTA", f"dns; {hostname}"), ("Arrival-Date", render_date(original.arrived_at))]
     if original.envid:
         fields.insert(0, ("Original-Envelope-Id", original.envid))
-    return build_header(fields)
+    return build_fields(fields)
 
 
 def _one_line(text: str, utf8: bool) -> str:

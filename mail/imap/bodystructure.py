@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mail.imap.text import nstring, string
-from mail.message.addresses import GROUP_END, GROUP_START, Mailbox, parse_addresses
+from mail.message.addresses import ADDRESSES_MAX, GROUP_END, GROUP_START, Mailbox, read_addresses
 from mail.message.fields import Octets
 from mail.message.parameters import parse_valued
 from mail.message.scan import Part, Scanned
@@ -12,36 +12,49 @@ from mail.message.scan import Part, Scanned
 # A mapped message is looked at in pieces of this size.
 CHUNK = 1 << 20
 _ADDRESSED = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")
+_JOINED = frozenset({b"to", b"cc", b"bcc"})
 
 
-def envelope(part: Part) -> bytes:
-    """The ENVELOPE of the message whose header this part has."""
-    firsts: dict[bytes, bytes] = {}
+def addressed(part: Part) -> tuple[dict[bytes, list[Mailbox]], bool]:
+    """The addresses of the header this part has, by field, and whether all were read.
+
+    A second To, Cc or Bcc is forbidden (RFC 5322 §3.6); its addresses are shown all the same. Of the others the first
+    counts, here and everywhere.
+    """
+    found: dict[bytes, list[Mailbox]] = {}
+    complete = True
     for one in part.fields:
-        # A second To or Cc is forbidden (RFC 5322 §3.6); its addresses are shown all the same.
-        if one.name in firsts and one.name in (b"to", b"cc", b"bcc"):
-            firsts[one.name] += b", " + one.value
-        else:
-            firsts.setdefault(one.name, one.value)
-    lists = {name: _addresses(firsts[name]) if name in firsts else b"NIL" for name in _ADDRESSED}
+        if one.name not in _ADDRESSED or (one.name in found and one.name not in _JOINED):
+            continue
+        held = found.setdefault(one.name, [])
+        more, whole = read_addresses(one.value) if len(held) < ADDRESSES_MAX else ([], not one.value)
+        held += more
+        complete = complete and whole
+    return found, complete
+
+
+def envelope(part: Part, lists: dict[bytes, list[Mailbox]] | None = None) -> bytes:
+    """The ENVELOPE of the message whose header this part has; `lists` are its addresses where they are known."""
+    if lists is None:
+        lists, _ = addressed(part)
+    shown = {name: _addresses(lists.get(name, [])) for name in _ADDRESSED}
     # RFC 9051 §7.5.2: sender and reply-to that are absent or empty are from.
     for name in (b"sender", b"reply-to"):
-        if lists[name] == b"NIL":
-            lists[name] = lists[b"from"]
+        if shown[name] == b"NIL":
+            shown[name] = shown[b"from"]
     return b"(%s)" % b" ".join(
         [
-            nstring(firsts.get(b"date")),
-            nstring(firsts.get(b"subject")),
-            *(lists[name] for name in _ADDRESSED),
-            nstring(firsts.get(b"in-reply-to")),
-            nstring(firsts.get(b"message-id")),
+            nstring(part.first(b"date")),
+            nstring(part.first(b"subject")),
+            *(shown[name] for name in _ADDRESSED),
+            nstring(part.first(b"in-reply-to")),
+            nstring(part.first(b"message-id")),
         ]
     )
 
 
-def _addresses(value: bytes) -> bytes:
-    found = [_address(one) for one in parse_addresses(value)]
-    return b"(%s)" % b"".join(found) if found else b"NIL"
+def _addresses(found: list[Mailbox]) -> bytes:
+    return b"(%s)" % b"".join(map(_address, found)) if found else b"NIL"
 
 
 def _address(one: Mailbox) -> bytes:

@@ -3,6 +3,7 @@
 Text is compared case-folded and decoded: encoded words in headers, transfer encoding and charset in text parts.
 """
 
+import re
 from typing import Any
 
 from mail.message.fields import parse_header
@@ -10,6 +11,9 @@ from mail.message.text import decode, decode_transfer
 from mail.message.words import decode_words
 
 Part = dict[str, Any]
+
+# What octets below 128 may mean else than ASCII: escapes of ISO-2022, shifts of HZ, halves of UTF-16.
+_SHIFTED = re.compile(rb"[\x1b~\0]")
 
 
 def header_contains(header: bytes, field: str, needle: str) -> bool:
@@ -25,7 +29,7 @@ def any_header_contains(header: bytes, needle: str) -> bool:
     """TEXT: anywhere in the header."""
     if needle.isascii() and needle.encode() in header.lower():
         return True
-    if header.isascii() and b"=?" not in header:
+    if header.isascii() and b"=?" not in header and b"\x1b" not in header:
         return False
     return any(needle in decode_words(field.value).casefold() for field in parse_header(header).fields)
 
@@ -53,6 +57,6 @@ def _text_contains(octets: bytes, part: Part, needle: str) -> bool:
     content = decode_transfer(octets, str(part.get("e", "")))
     if content is None:
         content = octets
-    if content.isascii():
+    if content.isascii() and not _SHIFTED.search(content):
         return needle.isascii() and needle.encode() in content.lower()
     return needle in decode(content, str(part.get("c", ""))).casefold()

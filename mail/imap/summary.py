@@ -16,8 +16,8 @@ from typing import Any
 import orjson
 
 from mail.errors import Invalid
-from mail.imap.bodystructure import bodystructure, envelope
-from mail.message.addresses import parse_addresses
+from mail.imap.bodystructure import addressed, bodystructure, envelope
+from mail.message.addresses import Mailbox
 from mail.message.dates import parse_date
 from mail.message.fields import Octets
 from mail.message.scan import TRUNCATED, UNKNOWN, Part, Scanned, scan
@@ -28,6 +28,7 @@ SEARCH_TEXT_MAX = 2000
 ENVELOPE_MAX = 64 << 10
 # What beside the message a frame to the keeper may hold; a structure over it is shown as one leaf.
 STRUCTURE_MAX = 200 << 10
+TOO_MANY_ADDRESSES = "too-many-addresses"
 
 Node = dict[str, Any]
 
@@ -85,9 +86,9 @@ class Summary:
             raise Invalid(f"summary: {error!r}") from error
 
 
-def summarize(octets: Octets) -> Summary:
-    """One bounded pass over a message with CRLF line ends. Never raises, whatever the octets."""
-    scanned = scan(octets)
+def summarize(octets: Octets, scanned: Scanned | None = None) -> Summary:
+    """One bounded pass over a message with CRLF line ends, or none where it was scanned already. Never raises."""
+    scanned = scan(octets) if scanned is None else scanned
     defects = scanned.defects
     body = bodystructure(octets, scanned)
     structure = orjson.dumps(nodes(scanned))
@@ -96,7 +97,10 @@ def summarize(octets: Octets) -> Summary:
         defects = scanned.defects
         body, structure = bodystructure(octets, scanned), orjson.dumps(nodes(scanned))
     root = scanned.root
-    described = envelope(root)
+    people, complete = addressed(root)
+    if not complete:
+        defects = (*defects, TOO_MANY_ADDRESSES)
+    described = envelope(root, people)
     if len(described) > ENVELOPE_MAX:
         described = envelope(_short(root))
     date = parse_date(root.first(b"date") or b"")
@@ -105,10 +109,10 @@ def summarize(octets: Octets) -> Summary:
         body,
         structure,
         subject=folded(decode_words(_cut(root.first(b"subject")))),
-        sender=_people(root, b"from"),
-        recipients=_people(root, b"to"),
-        cc=_people(root, b"cc"),
-        bcc=_people(root, b"bcc"),
+        sender=_people(people.get(b"from", [])),
+        recipients=_people(people.get(b"to", [])),
+        cc=_people(people.get(b"cc", [])),
+        bcc=_people(people.get(b"bcc", [])),
         message_id=_message_id(root.first(b"message-id")),
         sent_at=date[0] if date else None,
         sent_day=date[1] if date else None,
@@ -125,18 +129,21 @@ def _cut(value: bytes | None) -> bytes:
     return (value or b"")[: 4 * SEARCH_TEXT_MAX]
 
 
-def _people(root: Part, name: bytes) -> str:
+def _people(found: list[Mailbox]) -> str:
     """Names and addresses of a field, as SEARCH FROM and its kin look for them."""
-    values = [field.value for field in root.fields if field.name == name]
-    if not values:
-        return ""
     parts: list[str] = []
-    for one in parse_addresses(_cut(b", ".join(values[:10]))):
+    length = 0
+    for one in found:
+        if length > SEARCH_TEXT_MAX:
+            break
         if one.kind:
-            parts.append(decode_words(one.localpart))
-            continue
-        where = b"@".join(part for part in (one.localpart, one.domain) if part)
-        parts.append(f"{decode_words(one.name)} <{decode(where)}>" if one.name else decode(where))
+            text = decode_words(_cut(one.localpart))
+        else:
+            text = decode(_cut(b"@".join(part for part in (one.localpart, one.domain) if part)))
+            if one.name:
+                text = f"{decode_words(_cut(one.name))} <{text}>"
+        parts.append(text)
+        length += len(text)
     return folded(", ".join(parts))
 
 

@@ -1,16 +1,37 @@
 """Address lists in header fields: To, From and their kin (RFC 5322 §3.4), read as leniently as real mail needs.
 
-At most 100 addresses of a field are read (security MC-1); groups are kept, because ENVELOPE shows them.
+    value --tokens--> atoms, quoted strings, comments, < > , ; :  --pieces--> phrase or address --> Mailbox
+
+1. Obsolete forms are read: source routes, comments and white space anywhere, empty members (RFC 5322 §4.4).
+2. Two addresses without a comma between them are two: nobody may hide one behind the other.
+3. Groups are kept, because ENVELOPE shows them; they do not nest.
+4. At most ADDRESSES_MAX addresses of a field and TOKENS_MAX tokens are read (security MC-1); the reader says so.
 """
 
-from dataclasses import dataclass
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from mail.message.parameters import read_quoted
 
 ADDRESSES_MAX = 100
+TOKENS_MAX = 4000
 
 GROUP_START = "group-start"
 GROUP_END = "group-end"
+
+_SPACE = re.compile(rb"[ \t\r\n]+")
+_ATOM = re.compile(rb'[^"(<>,;:\[ \t\r\n]+')
+_IN_COMMENT = re.compile(rb"[\\()]")
+
+# Kinds of tokens; < > , ; and : are their own.
+_WORD, _QUOTED, _LITERAL, _COMMENT = b"a", b'"', b"[", b"("
+_OPEN, _CLOSE, _COMMA, _SEMICOLON, _COLON = b"<", b">", b",", b";", b":"
+# What white space around it does not keep apart from its neighbours (RFC 5322 §4.4).
+_GLUE = b".@,:"
+
+_Token = tuple[bytes, bytes, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,114 +47,158 @@ class Mailbox:
 
 @dataclass(slots=True)
 class _Reading:
-    """What was gathered of one address so far."""
+    """What was gathered of one address so far. `address` is what stands in angle brackets, once there are any."""
 
-    words: list[bytes]
+    words: list[_Token] = field(default_factory=list)
+    address: list[_Token] | None = None
+    inside: bool = False
     comment: bytes = b""
-    angle: bytes | None = None
+
+    def has_at(self) -> bool:
+        return any(kind == _WORD and b"@" in text for kind, text, _ in self.words)
+
+    def in_route(self) -> bool:
+        """Between brackets, where a comma may be part of a source route."""
+        return self.inside and bool(self.address) and self.address is not None and self.address[0][1][:1] == b"@"
 
 
 def parse_addresses(value: bytes) -> list[Mailbox]:
     """The mailboxes of an address list in order. Never raises; what is no address is left out."""
+    return read_addresses(value)[0]
+
+
+def read_addresses(value: bytes) -> tuple[list[Mailbox], bool]:
+    """The mailboxes, and whether all of the value was read."""
     found: list[Mailbox] = []
-    reading = _Reading([])
+    reading = _Reading()
     in_group = False
-    at = 0
-    while at < len(value) and len(found) < ADDRESSES_MAX:
-        octet = value[at : at + 1]
-        if octet == b'"':
-            word, end = read_quoted(value, at)
-            # Where an @ follows, it is a localpart; elsewhere a phrase.
-            reading.words.append(b'"' + word if value[end : end + 1] == b"@" else word)
-            at = end
-        elif octet == b"(":
-            reading.comment, at = _comment(value, at)
-        elif octet == b"<":
-            close = value.find(b">", at)
-            close = close if close >= 0 else len(value)
-            reading.angle = value[at + 1 : close]
-            at = close + 1
-        elif octet in (b",", b";"):
+    tokens = itertools.islice(_tokens(value), TOKENS_MAX + 1)
+    for count, token in enumerate(tokens):
+        if len(found) >= ADDRESSES_MAX or count == TOKENS_MAX:
+            return [*found, Mailbox(b"", b"", b"", kind=GROUP_END)] if in_group else found, False
+        kind = token[0]
+        if kind == _COMMENT:
+            reading.comment = token[1]
+        elif kind == _CLOSE:
+            reading.inside = False
+        elif kind == _SEMICOLON or (kind == _COMMA and not reading.in_route()):
             _end(found, reading)
-            if octet == b";" and in_group:
+            reading = _Reading()
+            if kind == _SEMICOLON and in_group:
                 found.append(Mailbox(b"", b"", b"", kind=GROUP_END))
                 in_group = False
-            reading = _Reading([])
-            at += 1
-        elif octet == b":" and reading.angle is None and b"@" not in b"".join(reading.words):
-            found.append(Mailbox(b"", b" ".join(reading.words).strip(), b"", kind=GROUP_START))
-            reading, in_group = _Reading([]), True
-            at += 1
-        elif octet in b" \t\r\n":
-            at += 1
+        elif kind == _COLON and reading.address is None and not reading.has_at():
+            if in_group:
+                found.append(Mailbox(b"", b"", b"", kind=GROUP_END))
+            found.append(Mailbox(b"", _phrase(reading.words), b"", kind=GROUP_START))
+            reading, in_group = _Reading(), True
         else:
-            end = _atom_end(value, at)
-            _add_word(
-                reading, value[at:end], joined=at > 0 and value[at - 1 : at] not in (b" ", b"\t", b"\r", b"\n", b")")
-            )
-            at = end
-    if at >= len(value):
-        _end(found, reading)
+            reading = _gather(found, reading, token)
+    _end(found, reading)
     if in_group:
         found.append(Mailbox(b"", b"", b"", kind=GROUP_END))
-    return found
+    return found, True
 
 
-def _atom_end(value: bytes, at: int) -> int:
-    while at < len(value) and value[at] not in b'"(<,;: \t\r\n':
-        at += 1
-    return at
-
-
-def _add_word(reading: _Reading, word: bytes, *, joined: bool) -> None:
-    if joined and reading.words and reading.angle is None:
-        reading.words[-1] += word
+def _gather(found: list[Mailbox], reading: _Reading, token: _Token) -> _Reading:
+    """Add a token to the address it belongs to, which is a new one after a closed bracket."""
+    if reading.address is not None and not reading.inside:
+        _end(found, reading)
+        reading = _Reading()
+    if token[0] == _OPEN:
+        reading.address, reading.inside = reading.address or [], True
+    elif reading.inside and reading.address is not None:
+        reading.address.append(token)
     else:
-        reading.words.append(word)
+        reading.words.append(token)
+    return reading
+
+
+def _tokens(value: bytes) -> Iterator[_Token]:
+    """(kind, text, was there white space or a comment before it)."""
+    at, size = 0, len(value)
+    spaced = False
+    while at < size:
+        atom = _ATOM.match(value, at)
+        if atom is not None:
+            yield _WORD, atom[0], spaced
+            at, spaced = atom.end(), False
+            continue
+        space = _SPACE.match(value, at)
+        if space is not None:
+            at, spaced = space.end(), True
+            continue
+        octet = value[at : at + 1]
+        if octet == b'"':
+            text, at = read_quoted(value, at)
+            yield _QUOTED, text, spaced
+        elif octet == b"(":
+            text, at = _comment(value, at)
+            yield _COMMENT, text, spaced
+        elif octet == b"[":
+            # A domain literal, which may hold colons.
+            close = value.find(b"]", at)
+            end = close + 1 if close >= 0 else size
+            yield _LITERAL, value[at:end], spaced
+            at = end
+        else:
+            yield octet, octet, spaced
+            at += 1
+        spaced = octet == b"("
 
 
 def _comment(value: bytes, at: int) -> tuple[bytes, int]:
     """The content of a comment, and where it ends; nested ones are part of it."""
     depth = 0
-    start = at + 1
-    while at < len(value):
-        octet = value[at]
+    skipped = -1
+    for match in _IN_COMMENT.finditer(value, at):
+        place = match.start()
+        octet = value[place]
+        if place == skipped:
+            continue
         if octet == 0x5C:
-            at += 1
+            skipped = place + 1
         elif octet == 0x28:
             depth += 1
-        elif octet == 0x29:
+        else:
             depth -= 1
             if not depth:
-                return value[start:at], at + 1
-        at += 1
-    return value[start:], len(value)
+                return value[at + 1 : place], place + 1
+    return value[at + 1 :], len(value)
 
 
 def _end(found: list[Mailbox], reading: _Reading) -> None:
     """Take what was gathered as one mailbox, if it is one."""
-    if reading.angle is not None:
-        route, address = b"", reading.angle.strip()
-        if address.startswith(b"@") and b":" in address:
-            route, _, address = address.partition(b":")
-        name = b" ".join(word.removeprefix(b'"') for word in reading.words)
-        made = _mailbox(name, address, route)
-    elif reading.words:
-        made = _mailbox(reading.comment, b"".join(reading.words), b"")
+    if reading.address is not None:
+        name = _phrase(reading.words) or reading.comment
+        made = _mailbox(name, reading.address)
     else:
-        return
+        made = _mailbox(reading.comment, reading.words)
     if made is not None:
         found.append(made)
 
 
-def _mailbox(name: bytes, address: bytes, route: bytes) -> Mailbox | None:
-    localpart, at, domain = address.rpartition(b"@")
-    if not at:
-        localpart, domain = address, b""
-    localpart = localpart.strip()
-    if localpart.startswith(b'"'):
-        localpart = read_quoted(localpart, 0)[0] if localpart.endswith(b'"') and len(localpart) > 1 else localpart[1:]
-    domain = domain.strip()
+def _phrase(words: list[_Token]) -> bytes:
+    return b"".join(b" " + text if spaced else text for _, text, spaced in words).strip()
+
+
+def _mailbox(name: bytes, pieces: list[_Token]) -> Mailbox | None:
+    text = b""
+    at = -1
+    glued = True
+    for kind, piece, spaced in pieces:
+        plain = kind not in (_QUOTED, _LITERAL)
+        if spaced and not glued and not (plain and piece[:1] in _GLUE):
+            text += b" "
+        if plain and b"@" in piece:
+            at = len(text) + piece.rindex(b"@")
+        glued = plain and piece[-1:] in _GLUE
+        text += piece
+    start = 0
+    if text.startswith(b"@") and 0 < (colon := text.find(b":")) < at:
+        # [obs-route] = obs-domain-list ":"
+        start = colon + 1
+    localpart, domain = (text[start:at], text[at + 1 :]) if at >= 0 else (text, b"")
     if not localpart and not domain:
         return None
-    return Mailbox(name.strip(), localpart, domain, route)
+    return Mailbox(name.strip(), localpart, domain, text[: max(start - 1, 0)])

@@ -4,6 +4,8 @@ import calendar
 import re
 import time
 
+from mail.message.parameters import without_comments
+
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DAY_MS = 86_400_000
@@ -11,7 +13,7 @@ DAY_MS = 86_400_000
 # [ day-name "," ] day month year hour ":" minute [ ":" second ] [ zone ]
 _DATE = re.compile(
     rb"(?:[A-Za-z]{3,9}\s*,?\s*)?(\d{1,2})[\s-]+([A-Za-z]{3})[a-z]*\.?[\s-]+(\d{2,4})"
-    rb"(?:\s+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?(?:\s*([+-]\d{4}|[A-Za-z]{1,5}))?)?"
+    rb"(?:\s+(\d{1,2})\s*:\s*(\d{1,2})(?:\s*:\s*(\d{1,2}))?(?:\s*([+-]\d{4}|[A-Za-z]{1,5}))?)?"
 )
 # RFC 5322 §4.3; military zones mean nothing reliable and count as UTC.
 _ZONES = {
@@ -28,7 +30,7 @@ _ZONES = {
 
 def parse_date(value: bytes) -> tuple[int, int] | None:
     """(milliseconds since 1970 UTC, days since 1970 of the date as written) or None. Looks at 200 octets."""
-    match = _DATE.match(value[:200].strip())
+    match = _DATE.match(without_comments(value[:200]).strip())
     if match is None:
         return None
     day, month_name, year, hour, minute, second, zone = match.groups()

@@ -8,6 +8,7 @@ Limits are security MC-1's. RFC 5322 §2.2.
 import mmap
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 # A message in memory, or mapped from its file: found in and cut, nothing else.
 Octets = bytes | mmap.mmap
@@ -22,8 +23,7 @@ _FIELD_END = re.compile(rb"\r\n(?![ \t])")
 _NAME = re.compile(rb"[!-9;-~]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """`raw` is the whole field with its CRLF; `name` lower case; `value` unfolded, without white space at its ends."""
 
     name: bytes
@@ -62,7 +62,7 @@ def header_end(octets: Octets, start: int, end: int) -> tuple[int, int]:
     return (at + 2, at + 4) if at >= 0 else (end, end)
 
 
-def parse_header(octets: Octets, start: int = 0, end: int | None = None) -> Header:
+def parse_header(octets: Octets, start: int = 0, end: int | None = None, *, fields_max: int = FIELDS_MAX) -> Header:
     """The header that begins at `start`. Never raises; what is over a limit is left out and named in `defects`."""
     stop = len(octets) if end is None else end
     last, body = header_end(octets, start, stop)
@@ -70,24 +70,25 @@ def parse_header(octets: Octets, start: int = 0, end: int | None = None) -> Head
     if last - start > HEADER_MAX:
         defects.append("header-too-large")
         last = start + HEADER_MAX
-    block = octets[start:last]
+    # One piece more than the limit, so that the rest is cut off whole.
+    pieces = _FIELD_END.split(octets[start:last], fields_max)
+    if not pieces[-1]:
+        pieces.pop()
+    elif len(pieces) > fields_max:
+        defects.append("too-many-fields")
+        pieces.pop()
     found: list[Field] = []
-    # One more than the limit, so that the rest is cut off in one piece.
-    for raw in _FIELD_END.split(block, FIELDS_MAX):
-        if len(found) >= FIELDS_MAX:
-            defects.append("too-many-fields")
-            break
-        if not raw:
-            continue
+    for raw in pieces:
         name, colon, value = raw.partition(b":")
         if len(raw) > FIELD_MAX:
             defects.append("field-too-large")
-            value = value[: FIELD_MAX - len(name)]
-        if not colon or not _NAME.fullmatch(name.rstrip(b" \t")):
+            name, value = name[: FIELD_MAX + 1], value[:FIELD_MAX]
+        bare = name.rstrip(b" \t")
+        if not colon or len(bare) > FIELD_MAX or not _NAME.fullmatch(bare):
             defects.append("not-a-field")
             continue
-        if name[-1:] in b" \t":
+        if bare != name:
             # RFC 5322 §4.5 allowed it once; another parser may not see this field at all.
             defects.append("space-before-colon")
-        found.append(Field(name.rstrip(b" \t").lower(), unfolded(value), raw + b"\r\n"))
+        found.append(Field(bare.lower(), unfolded(value), raw + b"\r\n"))
     return Header(tuple(found), body, tuple(dict.fromkeys(defects)))

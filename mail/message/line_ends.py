@@ -1,13 +1,8 @@
-"""CRLF line ends for a message from a file or a person; what comes by SMTP has them (`mail/smtp/content.py`)."""
-
-import re
-
-_BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+"""Line ends: what everything here reads has CRLF (RFC 5322 §2.1)."""
 
 
 def with_crlf(octets: bytes) -> bytes:
-    """Each bare LF and each bare CR becomes CRLF; the same object when there is none."""
-    pairs = octets.count(b"\r\n")
-    if octets.count(b"\n") == pairs == octets.count(b"\r"):
+    """The octets with each bare LF made CRLF; a bare CR stays."""
+    if octets.count(b"\n") == octets.count(b"\r\n"):
         return octets
-    return _BARE.sub(b"\r\n", octets)
+    return octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -2,27 +2,37 @@
 
     scan(octets) -> Part: header fields, where its body lies, its children
 
-A part is left a leaf of type application/octet-stream or text/plain where a limit of security MC-1 is met, and the
-message is flagged `structure-truncated`; its octets are untouched. RFC 2045, RFC 2046 §5.1.
+A part is left a leaf of type application/octet-stream where a limit of security MC-1 is met, and the message is
+flagged `structure-truncated`; its octets are untouched. Besides the limits there: all headers together cost no more
+than HEADERS_MAX octets and FIELDS_TOTAL_MAX fields, or many parts could each have the largest. A multipart that cannot
+be divided is text/plain, as RFC 2045 §5.2 has it for a type that cannot be read. RFC 2045, RFC 2046 §5.1.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mail.message.fields import Field, Header, Octets, parse_header
-from mail.message.parameters import Valued, parse_valued
+from mail.message.fields import FIELDS_MAX, HEADER_MAX, Field, Octets, parse_header
+from mail.message.parameters import Valued, parse_valued, without_comments
 
 DEPTH_MAX = 20
 PARTS_MAX = 1000
 MESSAGE_DEPTH_MAX = 5
 BOUNDARY_MAX = 200
+HEADERS_MAX = 1 << 20
+FIELDS_TOTAL_MAX = 20_000
 # Lines that begin like a delimiter and are none: each costs a look, so there is an end to looking.
 FALSE_DELIMITERS_MAX = 20_000
+# What may follow a delimiter on its line: transport padding, which nobody needs.
+PADDING_MAX = 1000
 
 TRUNCATED = "structure-truncated"
 PLAIN = Valued(b"text/plain", ((b"charset", b"us-ascii"),))
 UNKNOWN = Valued(b"application/octet-stream", ())
-_IDENTITY = (b"7bit", b"8bit", b"binary", b"")
+# RFC 2045 §5.1, with white space around the slash, which old mail has. What follows without a semicolon is lost.
+_TYPE = re.compile(rb"([!#$%&'*+.^_`{|}~0-9a-z-]{1,200})[ \t]*/[ \t]*([!#$%&'*+.^_`{|}~0-9a-z-]{1,200})(?![^ \t])")
+# Encodings that hide the parts of what is in them.
+_ENCODED = (b"base64", b"quoted-printable")
 
 
 @dataclass(slots=True)
@@ -76,11 +86,13 @@ class _Budget:
     def __init__(self) -> None:
         self.parts = PARTS_MAX
         self.false_delimiters = FALSE_DELIMITERS_MAX
+        self.headers = HEADERS_MAX
+        self.fields = FIELDS_TOTAL_MAX
         self.defects: list[str] = []
 
-    def truncate(self) -> None:
-        if TRUNCATED not in self.defects:
-            self.defects.append(TRUNCATED)
+    def has_room(self) -> bool:
+        """For the header of one more part."""
+        return self.headers > 0 and self.fields > 0
 
 
 def scan(octets: Octets) -> Scanned:
@@ -103,55 +115,73 @@ def scan(octets: Octets) -> Scanned:
 def _part(
     octets: Octets, start: int, end: int, default: Valued, depth: int, message_depth: int, budget: _Budget
 ) -> Part:
-    header: Header = parse_header(octets, start, end)
+    header = parse_header(octets, start, end, fields_max=min(FIELDS_MAX, budget.fields))
+    budget.headers -= min(header.end - start, HEADER_MAX)
+    budget.fields -= len(header.fields) + 1
     budget.defects.extend(header.defects)
+    body = header.end
+    if depth and not header.fields and header.defects:
+        # RFC 2046 §5.1 wants an empty line where a part has no header; without one nobody would see the text.
+        body = start
+        budget.defects.append("part-without-header")
     declared = header.first(b"content-type")
-    content_type = parse_valued(declared) if declared is not None else default
-    kind, slash, subtype = content_type.value.partition(b"/")
-    if not (kind and slash and subtype):
+    content_type = default if declared is None else _content_type(declared)
+    encoding = header.first(b"content-transfer-encoding") or b""
+    if encoding:
+        words = without_comments(encoding[:1000].partition(b";")[0]).split(None, 1)
+        encoding = words[0].lower() if words else b""
+    return Part(start, body, end, header.fields, content_type, encoding, depth, message_depth)
+
+
+def _content_type(declared: bytes) -> Valued:
+    valued = parse_valued(declared)
+    match = _TYPE.match(valued.value)
+    if match is None:
         # RFC 2045 §5.2: a type that cannot be read is text/plain.
-        content_type = PLAIN
-    encoding = (header.first(b"content-transfer-encoding") or b"").partition(b";")[0].strip().lower()
-    return Part(start, header.end, end, header.fields, content_type, encoding, depth, message_depth)
+        return PLAIN
+    value = b"%s/%s" % match.groups()
+    return valued if value == valued.value else Valued(value, valued.parameters)
 
 
-def _leaf(part: Part, budget: _Budget, kind: Valued = UNKNOWN) -> None:
-    part.content_type = kind
+def _truncate(part: Part, budget: _Budget) -> None:
+    part.content_type = UNKNOWN
     part.children = []
-    budget.truncate()
+    budget.defects.append(TRUNCATED)
 
 
 def _open_message(octets: Octets, part: Part, budget: _Budget) -> None:
-    if part.encoding not in _IDENTITY:
+    if part.encoding in _ENCODED:
         # RFC 2046 §5.2.1 forbids it; what is inside cannot be addressed in offsets.
-        _leaf_encoded_message(part)
+        part.content_type = UNKNOWN
+        budget.defects.append("message-encoded")
         return
-    if part.message_depth >= MESSAGE_DEPTH_MAX or part.depth >= DEPTH_MAX or not budget.parts:
-        _leaf(part, budget)
+    if part.message_depth >= MESSAGE_DEPTH_MAX or part.depth >= DEPTH_MAX or not budget.parts or not budget.has_room():
+        _truncate(part, budget)
         return
     budget.parts -= 1
     part.message = _part(octets, part.body, part.end, PLAIN, part.depth + 1, part.message_depth + 1, budget)
 
 
-def _leaf_encoded_message(part: Part) -> None:
-    part.content_type = UNKNOWN
-
-
 def _split(octets: Octets, part: Part, budget: _Budget) -> None:
-    boundary = part.content_type.get(b"boundary")
-    if not boundary or len(boundary) > BOUNDARY_MAX:
-        # Without a usable boundary there are no parts: the whole is text, as a reader would see it.
-        _leaf(part, budget, PLAIN)
+    boundary, _ = part.content_type.joined(b"boundary") or (b"", "")
+    # RFC 2046 §5.1.1: a boundary does not end with white space, which what is written after it may have lost.
+    boundary = boundary.rstrip(b" \t")
+    if not boundary:
+        part.content_type = PLAIN
+        budget.defects.append("multipart-without-boundary")
         return
-    if part.depth >= DEPTH_MAX:
-        _leaf(part, budget)
+    if len(boundary) > BOUNDARY_MAX or part.depth >= DEPTH_MAX:
+        _truncate(part, budget)
         return
     default = Valued(b"message/rfc822", ()) if part.subtype == b"digest" else PLAIN
     spans, complete = _spans(octets, part.body, part.end, boundary, budget)
     if not complete:
-        _leaf(part, budget)
+        _truncate(part, budget)
         return
     for start, end in spans:
+        if not budget.has_room():
+            _truncate(part, budget)
+            return
         part.children.append(_part(octets, start, end, default, part.depth + 1, part.message_depth, budget))
     if not part.children:
         # RFC 2046 §5.1.1 wants at least one; IMAP has no way to say none.
@@ -168,18 +198,25 @@ def _spans(
     wanted = b"\r\n" + delimiter
     found: list[tuple[int, int]] = []
     opened = -1
-    at = start if octets[start : start + len(delimiter)] == delimiter else _next(octets, wanted, start, end)
+    begins = octets[start : min(start + len(delimiter), end)] == delimiter
+    at = start if begins else _next(octets, wanted, start, end)
     while at >= 0:
         after = at + len(delimiter)
         closing = octets[after : min(after + 2, end)] == b"--"
         line_end = octets.find(b"\r\n", after, end)
-        rest = octets[after + (2 if closing else 0) : line_end if line_end >= 0 else end]
-        if len(rest) <= 1000 and not rest.strip(b" \t"):
-            if opened >= 0:
+        padding = after + (2 if closing else 0)
+        padded = line_end if line_end >= 0 else end
+        if padded - padding <= PADDING_MAX and not octets[padding:padded].strip(b" \t"):
+            if opened == at:
+                # RFC 2046 §5.1.1: two delimiters with nothing between them, not even an empty line, enclose no part.
+                budget.false_delimiters -= 1
+                if budget.false_delimiters <= 0:
+                    return [], False
+            elif opened >= 0:
                 if budget.parts <= 0:
                     return [], False
                 budget.parts -= 1
-                found.append((opened, max(opened, at - 2)))
+                found.append((opened, at - 2))
             if closing or line_end < 0:
                 return found, True
             opened = line_end + 2

@@ -4,17 +4,16 @@ import binascii
 import itertools
 import re
 
-from mail.message.text import decode
+from mail.message.text import decode, decode_base64
 
 WORDS_MAX = 100
 
-# encoded-word = "=?" charset "?" encoding "?" encoded-text "?="
-_WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?\s]{0,2000})\?=")
-_HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
+# encoded-word = "=?" charset "?" encoding "?" encoded-text "?="; blanks in the text are forbidden, and written.
+_WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?\r\n]{0,2000})\?=")
 
 
-def decode_words(value: bytes) -> str:
-    """The value as text. Never raises; at most WORDS_MAX words are decoded, the rest stays as written."""
+def decode_words(value: bytes, most: int = WORDS_MAX) -> str:
+    """The value as text. Never raises; at most `most` words are decoded, the rest stays as written."""
     text = decode(value)
     if "=?" not in text:
         return text
@@ -24,7 +23,7 @@ def decode_words(value: bytes) -> str:
     # Neighbouring words of one charset may share a character: their octets are joined before decoding.
     held = b""
     held_charset = ""
-    for match in itertools.islice(_WORD.finditer(text), WORDS_MAX):
+    for match in itertools.islice(_WORD.finditer(text), most):
         charset, encoding, encoded = match.groups()
         octets = _octets(encoding, encoded)
         between = text[at : match.start()]
@@ -36,15 +35,10 @@ def decode_words(value: bytes) -> str:
             parts += [decode(held, held_charset), "" if joined else between]
             held, held_charset = octets, charset.lower()
         at, after_word = match.end(), True
-    parts += [decode(held, held_charset) if held else "", text[at:]]
+    parts += [decode(held, held_charset), text[at:]]
     return "".join(parts)
 
 
 def _octets(encoding: str, encoded: str) -> bytes:
-    raw = encoded.encode("ascii", "replace")
-    if encoding in "bB":
-        try:
-            return binascii.a2b_base64(raw + b"=" * (-len(raw) % 4))
-        except binascii.Error:
-            return raw
-    return _HEX.sub(lambda match: bytes([int(match[1], 16)]), raw.replace(b"_", b" "))
+    raw = encoded.encode("utf-8", "replace")
+    return decode_base64(raw) if encoding in "bB" else binascii.a2b_qp(raw, header=True)

@@ -82,3 +82,14 @@ def test_no_remotes_words_can_write_a_field_or_end_a_part(diagnostic: str) -> No
     ]
     _, bob = message.get_payload()[1].get_payload()
     assert bob.get_all("Action") == ["failed"]
+
+
+@pytest.mark.parametrize(
+    "odd", ["=?utf-8?q?=0A?=Bcc", "a\x01b", "a\r\nBcc: e@x", "a b", "<", "x" * 2000, "ä"], ids=ascii
+)
+def test_what_a_stranger_wrote_never_keeps_a_notification_from_being_written(odd: str) -> None:
+    original = Original(odd, "", 0, b"Subject: hi\r\n\r\n", True, False)
+    report = RecipientReport(f"{odd[:9]}@y.org".replace("\r", "").replace("\n", "").replace("\x01", ""), "5.1.1", odd)
+    message = message_from_bytes(render(Kind.FAILED, "mx.x.org", "=?utf-8?q?=0A?=@x.org", [report], original, now=NOW))
+    assert message["In-Reply-To"] is None and message["Bcc"] is None
+    assert message["To"] == "undisclosed-recipients:;"

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 from mail.errors import Invalid
 from mail.imap.bodystructure import non_extended
 from mail.imap.summary import Summary, summarize
+from tests.imap_shapes import read_body, read_envelope
 
 MESSAGE = (
     b"From: Ann <ann@x.org>\r\nTo: b@c.d, E <e@f>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMessage-ID: <1@x>\r\n"
@@ -47,5 +48,31 @@ def test_what_is_no_summary_is_refused() -> None:
 )
 def test_no_octets_make_it_fail(octets: bytes, head: bytes) -> None:
     found = summarize(head + octets)
+    read_envelope(found.envelope)
+    read_body(found.bodystructure)
     non_extended(found.bodystructure)
-    assert b"\0" not in found.envelope
+
+
+def test_a_second_field_of_recipients_is_shown_and_of_authors_is_not() -> None:
+    found = summarize(b"From: a@b\r\nFrom: c@d\r\nTo: e@f\r\nTo: g@h (x\r\nTo: i@j\r\n\r\n")
+    assert (found.sender, found.recipients) == ("a@b", "e@f, x <g@h>, i@j")
+    shown = read_envelope(found.envelope)
+    assert [len(people) for people in shown[2:6]] == [1, 1, 1, 3]
+
+
+def test_addresses_over_the_limit_are_left_out_and_told() -> None:
+    found = summarize(b"To: " + b"a@b," * 150 + b"\r\nTo: c@d\r\n\r\n")
+    assert found.defects == ("too-many-addresses",) and len(read_envelope(found.envelope)[5]) == 100
+
+
+def test_a_part_is_shown_with_all_that_it_says_of_itself() -> None:
+    body = read_body(
+        summarize(
+            b"Content-Type: text/plain; charset=utf-8; name*0*=utf-8''%C3; name*1*=%A4\r\nContent-ID: <i@x>\r\n"
+            b'Content-Description: a "b"\r\nContent-MD5: Q2hlY2s=\r\nContent-Location: http://x/\r\n'
+            b'Content-Disposition: ATTACHMENT; filename="a b"\r\nContent-Language: de, en\r\n\r\nx\r\ny\r\n'
+        ).bodystructure
+    )
+    assert body["parameters"] == {b"CHARSET": b"utf-8", b"NAME*0*": b"utf-8''%C3", b"NAME*1*": b"%A4"}
+    assert (body["id"], body["description"], body["md5"]) == (b"<i@x>", b'a "b"', b"Q2hlY2s=")
+    assert body["disposition"] == (b"ATTACHMENT", {b"FILENAME": b"a b"}) and body["lines"] == 2

@@ -13,6 +13,10 @@ NOON = 1_795_514_400_000
         b"Tue, 24 Nov 26 05:00:00 EST",
         b"Tuesday, 24-Nov-2026 10:00:00 GMT",
         b" 24 Nov 2026 10:00 (comment)",
+        # RFC 5322 appendix A.5 and A.6.2: comments and white space anywhere, two digits of a year.
+        b"Tue, 24 Nov 26 10(comment):   00  :  00 -0000",
+        b"Tue(day),(x)24 Nov (month) 2026 02:00:00 PST (Pacific)",
+        b"24 Nov 2026 10:00:00 Z",
     ],
 )
 def test_every_way_to_write_one_moment(text: bytes) -> None:

@@ -1,6 +1,10 @@
 import mmap
 
-from mail.message.fields import FIELDS_MAX, parse_header
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mail.message.fields import FIELD_MAX, FIELDS_MAX, parse_header
 
 
 def test_fields_are_unfolded_and_cut_at_the_first_colon() -> None:
@@ -35,3 +39,29 @@ def test_a_mapped_message_reads_the_same() -> None:
     with mmap.mmap(-1, len(octets)) as mapped:
         mapped.write(octets)
         assert parse_header(mapped) == parse_header(octets)
+
+
+def test_what_is_behind_the_last_field_is_no_part_of_it() -> None:
+    header = parse_header(b"garbage\r\n" + b"a: b\r\n" * FIELDS_MAX + b"To: x\r\n\r\n")
+    assert len(header.fields) == FIELDS_MAX - 1 and {field.value for field in header.fields} == {b"b"}
+
+
+@pytest.mark.parametrize("name", [b"X" * 100_000, b"X" * 70_000 + b" "])
+def test_a_name_as_long_as_a_field_is_none(name: bytes) -> None:
+    header = parse_header(name + b": y\r\nTo: a@b\r\n\r\n")
+    assert [field.name for field in header.fields] == [b"to"]
+    assert header.defects == ("field-too-large", "not-a-field")
+
+
+def test_a_long_value_is_cut_and_named() -> None:
+    header = parse_header(b"To: " + b"a" * 100_000 + b"\r\n\r\n")
+    assert len(header.fields[0].value) <= FIELD_MAX and header.defects == ("field-too-large",)
+
+
+@given(st.lists(st.sampled_from([b"A: b", b"\r\n", b"\r\n", b" ", b":", b"\r", b"\n", b"\xff"])).map(b"".join))
+def test_fields_are_found_again_in_what_they_were_cut_from(octets: bytes) -> None:
+    header = parse_header(octets)
+    assert 0 <= header.end <= len(octets)
+    at = 0
+    for field in header.fields:
+        at = (octets + b"\r\n").index(field.raw, at) + len(field.raw)

@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mail.message.words import decode_words
+from mail.message.words import WORDS_MAX, decode_words
 
 
 @pytest.mark.parametrize(
@@ -17,7 +19,24 @@ from mail.message.words import decode_words
         (b"=?utf-7?q?+ADw-?=", "+ADw-"),
         (b"caf\xe9", "café"),
         (b"=?utf-8?q?unfinished", "=?utf-8?q?unfinished"),
+        (b"=?utf-8*en?q?a?=", "a"),
+        # Blanks in a word are forbidden (RFC 2047 §2), and written.
+        (b"=?utf-8?q?a b?= =?utf-8?q?c?=", "a bc"),
+        (b"=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=", "日本"),
+        (b"\x1b$BF|K\\\x1b(B", "日本"),
+        (b"=?utf-8?b?w6?=", "\ufffd"),
+        (b"=?utf-8?q?=zz=a?=", "=zz=a"),
     ],
 )
 def test_encoded_words_become_text(octets: bytes, text: str) -> None:
     assert decode_words(octets) == text
+
+
+def test_there_is_an_end_to_decoding() -> None:
+    text = decode_words(b" ".join([b"=?utf-8?q?a?="] * (WORDS_MAX + 1)))
+    assert text == "a" * WORDS_MAX + " =?utf-8?q?a?="
+
+
+@given(st.lists(st.sampled_from(["=?", "utf-8", "?q?", "?B?", "?=", "=C3", " ", "a", "*en", "\xe4"])).map("".join))
+def test_no_value_makes_it_fail(value: str) -> None:
+    decode_words(value.encode("latin-1"))
