@@ -1,13 +1,14 @@
 """Words that no one wrote into the text: signs in the header, in the structure and in the links.
 
 They have a colon, so no word of the text can be mistaken for one: `has:in-reply-to`, `mailer:mutt`, `url:example`,
-`return-path:other`. Which signs are read was measured (docs/decisions/junk-tokens.md). What a delivery writes itself
+`message-id:other`. Which signs are read was measured (docs/decisions/junk-tokens.md). What a delivery writes itself
 (Received, Return-Path, Delivered-To, flags of a mailbox file) is no sign: it is not there yet when a message is judged
 on arrival, and is when its flags change.
 """
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from mail.junk.vocabulary import is_word, pieces, words_of
 from mail.message.scan import Part
@@ -35,18 +36,14 @@ _WORDED = {
     b"reply-to": "Reply-To:",
     b"subject": "Subject:",
     b"sender": "Sender:",
-    b"return-path": "Return-Path:",
 }
 HEADER_WORD_MIN = 4
 
 _DOMAIN = re.compile(r"@([a-zA-Z0-9][a-zA-Z0-9.-]{0,252})")
 _REPLY = re.compile(r"(?:re|aw|sv|fwd?)\s?(?:\[\d{1,3}\])?:", re.IGNORECASE)
-_ZONE = re.compile(r"[+-][0-9]{4}\b")
 _TAIL = re.compile(r"\s{4}\S{1,40}$")
 _SHAPE = ((re.compile(r"[0-9]+"), "9"), (re.compile(r"[A-Z]+"), "A"), (re.compile(r"[a-z]+"), "a"))
-_HOST = re.compile(r"(?:https?://|\bwww(?=\.))([^\s/<>\"'()?:]{3,100})(:[0-9]|)([^\s<>\"'()]{0,100})", re.IGNORECASE)
-_MONEY = re.compile(r"[$£€][0-9](?:[0-9.,]{0,12}[0-9])?|\b[0-9]{1,3}%")
-_MARKS = ("!!", "!!!", "$$", "??")
+_HOST = re.compile(r"(?:https?://|\bwww(?=\.))([^\s/<>\"'()?:]{3,100})(:[0-9]|)", re.IGNORECASE)
 
 
 def domain_of(text: str) -> str:
@@ -89,8 +86,6 @@ def header_signs(root: Part) -> Iterator[str]:
     recipients = first.get(b"to", "") + first.get(b"cc", "")
     hidden = "undisclosed" in recipients.lower()
     yield "to:hidden" if hidden else f"to:{min(5, recipients.count('@'))}"
-    zone = _ZONE.search(decode((root.first(b"date") or b"")[:100]))
-    yield "zone:" + (zone[0] if zone else "none")
 
 
 def _subject_signs(subject: str) -> Iterator[str]:
@@ -117,12 +112,7 @@ def _sender_signs(root: Part, first: dict[bytes, str]) -> Iterator[str]:
     if sum(map(str.isdigit, localpart)) > 1:
         yield "from:digits"
     message_id = decode((root.first(b"message-id") or b"")[:400])
-    compared = (
-        ("return-path:", first.get(b"return-path", "")),
-        ("message-id:", message_id),
-        ("reply-to:", first.get(b"reply-to", "")),
-    )
-    for prefix, text in compared:
+    for prefix, text in (("message-id:", message_id), ("reply-to:", first.get(b"reply-to", ""))):
         other = domain_of(text)
         if not other:
             yield prefix + "none"
@@ -155,31 +145,25 @@ def structure_signs(parts: Iterable[Part]) -> Iterator[str]:
     yield "text:" + ("both" if plain and html else "html" if html else "plain" if plain else "none")
 
 
-def text_signs(text: str, cut: Iterable[str]) -> Iterator[str]:
-    """Shouting, sums of money and percentages."""
+def shouted(cut: Iterable[str]) -> Iterator[str]:
+    """`^free` for FREE."""
     for piece in cut:
         if len(piece) > 3 and piece.isupper() and piece.isascii() and piece.isalpha() and is_word(piece.lower()):
             yield "^" + piece.lower()
-    for mark in _MARKS:
-        if mark in text:
-            yield mark
-    if "%" in text or "$" in text or "£" in text or "€" in text:
-        yield from _MONEY.findall(text)
 
 
 def link_signs(text: str, links: list[str]) -> Iterator[str]:
-    """The words of hosts and paths, and what is odd about a link."""
-    hosts: dict[str, None] = {}
+    """The words of the hosts, and what is odd about a link."""
     found = [match.groups() for link in links[:LINKS_MAX] if (match := _HOST.match(link))]
     if "://" in text or "www." in text or "WWW." in text:
-        found += [match.groups() for match in _HOST.finditer(text)][:LINKS_MAX]
-    for host, port, path in found:
+        found += [match.groups() for match in islice(_HOST.finditer(text), LINKS_MAX)]
+    hosts: dict[str, None] = {}
+    for host, port in found:
         hosts[host.lower().rstrip(".")] = None
         if port:
             yield "url:port"
-        if "%" in host or "%" in path:
+        if "%" in host:
             yield "url:percent"
-        yield from ("url/" + word for word in words_of(pieces(path)))
     for host in list(hosts)[:HOSTS_MAX]:
         if "@" in host:
             yield "url:user"
@@ -187,4 +171,3 @@ def link_signs(text: str, links: list[str]) -> Iterator[str]:
         if host.replace(".", "").isdigit():
             yield "url:address"
         yield from ("url:" + word for word in words_of(pieces(host)))
-    yield f"links:{len(found).bit_length()}"

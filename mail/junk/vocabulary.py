@@ -8,7 +8,7 @@ Scripts without spaces (Chinese, Japanese) are cut into overlapping pairs, which
 import re
 from collections.abc import Iterable
 
-LENGTH_MIN = 2
+LENGTH_MIN = 3
 LENGTH_MAX = 40
 
 # Letters, digits, and an apostrophe between letters.

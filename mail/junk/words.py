@@ -12,7 +12,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from mail.junk.markup import read_markup
-from mail.junk.signs import header_signs, link_signs, structure_signs, text_signs
+from mail.junk.signs import header_signs, link_signs, shouted, structure_signs
 from mail.junk.vocabulary import pieces, words_of
 from mail.message.fields import Octets
 from mail.message.scan import Part, Scanned
@@ -41,7 +41,7 @@ def words(octets: Octets, scanned: Scanned) -> list[str]:
     text, links = _text(octets, parts)
     cut = list(dict.fromkeys(pieces(text)))
     found.update(dict.fromkeys(link_signs(text, links)))
-    found.update(dict.fromkeys(text_signs(text, cut)))
+    found.update(dict.fromkeys(shouted(cut)))
     found.update(dict.fromkeys(words_of(cut)))
     return list(found)[:WORDS_MAX]
 
