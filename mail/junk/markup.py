@@ -13,7 +13,7 @@ from typing import NamedTuple
 LINKS_MAX = 200
 
 _TAG = re.compile(r"<(?:(!--)|(/?)([a-zA-Z][a-zA-Z0-9]{0,15})(?![a-zA-Z0-9])([^<>]*+)>|[!?][^<>]*+>)")
-_INSIDE_A_LINE = frozenset("a abbr b big blink em font i o s small span strong sub sup tt u".split())
+_INSIDE_A_LINE = frozenset(("a", "b", "big", "em", "font", "i", "small", "span", "strong", "sub", "sup", "tt", "u"))
 _SKIPPED = frozenset(("script", "style", "svg"))
 _LINK = re.compile(r"(?:href|src|action|background)\s{0,9}=\s{0,9}[\"']?([^\s\"'>]{3,300})", re.IGNORECASE)
 _ALT = re.compile(r"\balt\s{0,9}=\s{0,9}(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
