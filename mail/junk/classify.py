@@ -17,7 +17,7 @@ from mail.junk.words import BROKEN_TYPE, number
 # Fewer trained ham messages than this, and the probability decides nothing.
 SIGNIFICANT_HAMS = 50
 # The evidence at which the probability is 0.95: measured, so that one of 2,500 ham lies above.
-EVIDENCE_AT_95 = 3.0
+EVIDENCE_AT_95 = 2.0
 _SCALE = math.log(0.95 / 0.05) / EVIDENCE_AT_95
 _EVIDENCE_MAX = 700.0
 _BROKEN = number(BROKEN_TYPE)
