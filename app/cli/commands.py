@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from app.cli import accounts, operations, queue
+from app.cli import accounts, junk, operations, queue
 from app.cli.context import Context
 
 
@@ -22,6 +22,7 @@ for command in (
     accounts.account,
     accounts.address,
     queue.queue,
+    junk.junk,
     operations.trace,
     operations.verify,
     operations.status,
