@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from listeners.smtp.connection import Connection
-from mail.accounts.routing import Routing
+from mail.accounts.snapshot import Routing
 from mail.errors import MailError
 from mail.log import Log
 from mail.metrics import Counted
