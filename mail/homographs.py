@@ -15,14 +15,18 @@ import idna
 # Han is written together with the kana, hangul or bopomofo.
 _EAST_ASIAN = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "KATAKANA-HIRAGANA", "IDEOGRAPHIC"}
 _LOOK_ALIKE = str.maketrans(
-    "авеѕіјкмнорстухһԁԛԝԍпгь" + "αβγεηικνορτυχω" + "ıɑɡɩʟ",
-    "abesijkmhopctyxhdqwgnrb" + "abyenikvoptuxw" + "iagil",
+    "авеѕіјкмнорстухһԁԛԝԍпгь" + "αβγεηικνορτυχω" + "ıɑɡɩʟӏ",
+    "abesijkmhopctyxhdqwgnrb" + "abyenikvoptuxw" + "iagill",
 )
 
 
 def one_script(text: str) -> bool:
     """Is every letter of one script, or of scripts that are written together."""
-    found = {_script(character) for character in unicodedata.normalize("NFKC", text) if unicodedata.category(character)[0] == "L"}
+    found = {
+        _script(character)
+        for character in unicodedata.normalize("NFKC", text)
+        if unicodedata.category(character)[0] == "L"
+    }
     return len(found) <= 1 or found <= _EAST_ASIAN
 
 

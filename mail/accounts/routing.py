@@ -5,8 +5,8 @@ Order of the look-up (features S08):
 2. an address or alias by its name cut at each separator of the domain in turn;
 3. for postmaster (RFC 5321 §4.5.1) at the host's own name, the host's postmaster;
 4. the domain's catchall;
-5. for postmaster at any other domain of ours, the host's postmaster: who has postmaster at the host's own name, else the
-   first account;
+5. for postmaster at any other domain of ours, the host's postmaster: who has postmaster at the host's own name, else
+   the first account;
 6. in the local bundle the default account; nobody.
 Nothing is folded but case and Unicode's form NFC: a Cyrillic look-alike is another name.
 """
@@ -170,7 +170,9 @@ class Tables:
     def _exact(self, address: Address, rule: DomainRule) -> AddressRule | AliasRule | None:
         for separators in ("", rule.separators):
             wanted = canonical(address.localpart, separators=separators, case_sensitive=rule.case_sensitive)
-            found = (self.addresses.get((rule.name, wanted)) or self.aliases.get((rule.name, wanted))) if wanted else None
+            found = (
+                (self.addresses.get((rule.name, wanted)) or self.aliases.get((rule.name, wanted))) if wanted else None
+            )
             if found is not None:
                 return found
         return None
@@ -293,7 +295,7 @@ class Tables:
             (DomainRule(*row) for row in fields["domains"]),
             (AccountRule(*row) for row in fields["accounts"]),
             (AddressRule(*row) for row in fields["addresses"]),
-            (AliasRule(*row, members=tuple(members)) for *row, members in fields["aliases"]),
+            (AliasRule(*(*row, tuple(members))) for *row, members in fields["aliases"]),
             default_account=fields["default_account"],
             hostname=fields["hostname"],
             generation=fields["generation"],

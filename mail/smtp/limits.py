@@ -72,7 +72,7 @@ class Strikes:
 
     @property
     def delay_for_guessing(self) -> float:
-        """Before a recipient is looked up: a second after the third unknown one, then longer. What it is plays no part."""
+        """Before a recipient is looked up, so that what it is plays no part; from the third unknown one on."""
         return min(max(self.unknown_recipients - FREE_UNKNOWN_RECIPIENTS + 1.0, 0.0), GUESS_DELAY_SECONDS_MAX)
 
 
