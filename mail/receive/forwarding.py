@@ -1,8 +1,8 @@
 """What goes elsewhere of a message that came to an alias of ours: with whose reverse-path, and who is told of failures.
 
 The reverse-path is ours (`mail.srs`), so that the next host's SPF check looks at us and its bounces come back to us;
-the null one stays null. A sender whose rewritten address would be longer than addresses may be is left out: then nothing
-comes back. A notice of our own goes only to a sender whom SPF or DMARC proved (security SM-10).
+the null one stays null. A sender whose rewritten address would be longer than addresses may be is left out: then
+nothing comes back. A notice of our own goes only to a sender whom SPF or DMARC proved (security SM-10).
 """
 
 from collections.abc import Callable
