@@ -149,6 +149,8 @@ def place(connection: Connection, text: str, *, lock: bool = False) -> tuple[Dom
         raise BadAddress(public=f"{text} is no whole address: user@domain, or @domain for a catchall")
     parsed = parse_address(text)
     row = find_domain(connection, parsed.domain, lock=lock)
+    if not parsed.localpart:
+        raise Invalid(public=f"{text}: the name is empty; the catchall is @{row.name}")
     return row, _canonical(row, parsed.localpart)
 
 
@@ -162,8 +164,6 @@ def new_name(tx: Connection, text: str) -> tuple[DomainRow, str, str]:
     """
     row, localpart = place(tx, text, lock=True)
     written = "" if text.startswith("@") else parse_address(text).localpart
-    if written != "" and not localpart:
-        raise Invalid(public=f"{text}: the name is empty; `@{row.name}` is the catchall")
     separated = [character for character in row.catchall_separators if character in localpart[1:]]
     if separated:
         raise Invalid(

@@ -22,6 +22,17 @@ RULESET_OCTETS_MAX = 16 << 10
 Check = Callable[[str], object]
 
 
+def json_object(text: str) -> dict[str, Any]:
+    """What every ruleset is at least; Invalid otherwise."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Invalid(public=f"a ruleset is a JSON object: {error}") from error
+    if not isinstance(found, dict):
+        raise Invalid(public="a ruleset is a JSON object")
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class RulesetRow:
     account_id: int
@@ -52,7 +63,7 @@ def change_rules(tx: Connection, account_id: int, changes: dict[str, Any]) -> Ac
 def all_rules(connection: Connection) -> dict[int, str]:
     """The JSON of every account whose rules are not the defaults."""
     wanted = select(account.c.id, account.c.incoming).where(account.c.incoming != "{}")
-    return dict(connection.execute(wanted).tuples().all())
+    return dict(connection.execute(wanted).all())
 
 
 _RULESETS = (
