@@ -94,7 +94,8 @@ def canonical(localpart: str, *, separators: str, case_sensitive: bool) -> str:
         position = localpart.find(separator)
         if position > 0:
             localpart = localpart[:position]
-    if case_sensitive:
+    # Postmaster's case never matters (RFC 5321 §4.5.1).
+    if case_sensitive and localpart.lower() != "postmaster":
         return localpart
     # Folding can undo the normal form, so it is made again.
     return unicodedata.normalize("NFC", localpart.casefold())

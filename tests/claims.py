@@ -42,6 +42,7 @@ def claimed(rcpt_to: str = "b@them.test", **given: Any) -> Claimed:
         "reason": "",
         "last_text": "",
         "last_code": 0,
+        "return_to": "",
     }
     assert given.keys() <= fields.keys()
     return Claimed(**{**fields, **given})

@@ -143,6 +143,7 @@ def _message(notice: Notice) -> dict[str, Any]:
         "size": len(notice.octets),
         "summary": summarize(notice.octets).as_json(),
         "cid": notice.cid,
+        "by_queue": notice.by_queue,
     }
 
 

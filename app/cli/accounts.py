@@ -1,13 +1,20 @@
 """mailctl domain, account, address."""
 
 import sys
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from typing import Any
 
 import click
 
 from app.cli.context import Context, json_option, pass_context, show, table
 from mail.errors import Invalid
-from mail.store import accounts
+from mail.homographs import shown_domain
+from mail.policy.account_rules import AccountRules
+from mail.store import accounts, aliases, incoming, removal
+from mail.store.spelling import respell
+
+NOTHING_TO_SET = "nothing to set; --help shows what there is"
 
 
 @click.group()
@@ -19,13 +26,34 @@ def domain() -> None:
 @click.argument("name")
 @click.option("--separators", default="+", show_default=True, help="Characters that split a localpart; empty: none.")
 @click.option("--case-sensitive", is_flag=True, help="Localparts differ by case.")
+@click.option("--disabled", is_flag=True, help="Answer its mail with a temporary error until it is enabled.")
+@click.option(
+    "--account", "account_name", help="Who gets its postmaster's mail and its reports; else the first account."
+)
 @json_option
 @pass_context
-def add_domain(context: Context, name: str, separators: str, case_sensitive: bool, as_json: bool) -> None:
+def add_domain(
+    context: Context,
+    name: str,
+    separators: str,
+    case_sensitive: bool,
+    disabled: bool,
+    account_name: str | None,
+    as_json: bool,
+) -> None:
     """Take mail for a domain."""
     with context.changing() as changes:
-        row = accounts.add_domain(changes.tx, name, changes.now, separators=separators, case_sensitive=case_sensitive)
-    show(row, as_json, f"domain {row.name} added")
+        owner = accounts.find_account(changes.tx, account_name).id if account_name else None
+        row = accounts.add_domain(
+            changes.tx,
+            name,
+            changes.now,
+            separators=separators,
+            case_sensitive=case_sensitive,
+            disabled=disabled,
+            account_id=owner,
+        )
+    show(row, as_json, f"domain {shown_domain(row.name)} added")
 
 
 @domain.command("list")
@@ -35,8 +63,45 @@ def list_domains(context: Context, as_json: bool) -> None:
     """All domains."""
     with context.store.read() as connection:
         rows = accounts.list_domains(connection)
-    lines = [(row.name, "disabled" if row.disabled else "", row.catchall_separators) for row in rows]
-    show(rows, as_json, table(("domain", "state", "separators"), lines))
+    lines = [
+        (
+            shown_domain(row.name),
+            "disabled" if row.disabled else "",
+            row.catchall_separators,
+            "matters" if row.localpart_case_sensitive else "",
+        )
+        for row in rows
+    ]
+    show(rows, as_json, table(("domain", "state", "separators", "case"), lines))
+
+
+@domain.command("set")
+@click.argument("name")
+@click.option("--separators", help="Characters that split a localpart; empty: none.")
+@click.option("--case-sensitive/--no-case-sensitive", default=None, help="Localparts differ by case.")
+@click.option(
+    "--disable/--enable", "disabled", default=None, help="Answer its mail with a temporary error, or take it."
+)
+@json_option
+@pass_context
+def set_domain(
+    context: Context,
+    name: str,
+    separators: str | None,
+    case_sensitive: bool | None,
+    disabled: bool | None,
+    as_json: bool,
+) -> None:
+    """Change how a domain takes mail."""
+    if separators is None and case_sensitive is None and disabled is None:
+        raise Invalid(public=NOTHING_TO_SET)
+    with context.changing() as changes:
+        if separators is not None or case_sensitive is not None:
+            respell(changes.tx, name, separators=separators, case_sensitive=case_sensitive)
+        if disabled is not None:
+            accounts.change_domain(changes.tx, name, disabled=disabled)
+        row = accounts.find_domain(changes.tx, name)
+    show(row, as_json, f"domain {shown_domain(row.name)} changed")
 
 
 @domain.command("disable")
@@ -66,7 +131,7 @@ def enable_domain(context: Context, name: str, as_json: bool) -> None:
 @json_option
 @pass_context
 def remove_domain(context: Context, name: str, as_json: bool) -> None:
-    """Take no more mail for it; it must have no addresses left."""
+    """Take no more mail for it; it must have no addresses or aliases left but those that came with it."""
     with context.changing() as changes:
         accounts.remove_domain(changes.tx, name)
     show({"domain": name, "removed": True}, as_json, f"domain {name} removed")
@@ -148,6 +213,78 @@ def enable_account(context: Context, name: str, as_json: bool) -> None:
     show({"account": row.name, "login_disabled": ""}, as_json, f"logins of account {row.name} enabled")
 
 
+RULE_WORDS = {
+    "junk_filter": "Judge mail by the words its owner called junk.",
+    "junk_threshold": "From which probability on it is junk, 0 to 1.",
+    "rejects_mailbox": "Where copies of refused mail go; empty: nowhere.",
+    "keep_rejects": "Keep them all, however old and many.",
+    "introbox": "Where mail of unknown senders goes; empty: the inbox.",
+    "first_time_delay": "Take mail of unknown senders slowly.",
+    "subject_pass_hours": "How long a word for the subject lets a refused sender in; 0: none is given.",
+    "automatic_flags": "Call a message junk or not by the mailbox it is moved to.",
+    "junk_mailboxes": "Expression on the names of mailboxes that make junk.",
+    "neutral_mailboxes": "Expression on the names of mailboxes that say nothing.",
+    "notjunk_mailboxes": "Expression on the names of mailboxes that make good mail.",
+}
+
+
+def rule_options(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each rule of an account."""
+    for one in reversed(fields(AccountRules)):
+        flag, words = one.name.replace("_", "-"), RULE_WORDS.get(one.name, "")
+        if isinstance(one.default, bool):
+            option = click.option(f"--{flag}/--no-{flag}", one.name, default=None, help=words)
+        else:
+            option = click.option(f"--{flag}", one.name, type=type(one.default), help=words)
+        command = option(command)
+    return command
+
+
+@account.command("set")
+@click.argument("name")
+@click.option("--quota", type=click.IntRange(min=0), help="Octets the account may hold; 0: no limit.")
+@rule_options
+@json_option
+@pass_context
+def set_account(context: Context, name: str, quota: int | None, as_json: bool, **given: Any) -> None:
+    """Change what it may hold, and what it wants done with arriving mail."""
+    rules = {rule: value for rule, value in given.items() if value is not None}
+    if quota is None and not rules:
+        raise Invalid(public=NOTHING_TO_SET)
+    with context.changing() as changes:
+        row = accounts.find_account(changes.tx, name)
+        if quota is not None:
+            accounts.change_account(changes.tx, row.id, quota=quota)
+        made = incoming.change_rules(changes.tx, row.id, rules)
+        row = accounts.find_account(changes.tx, row.name)
+    show({**asdict(row), "incoming": asdict(made)}, as_json, f"account {row.name} changed")
+
+
+@account.command("show")
+@click.argument("name")
+@json_option
+@pass_context
+def show_account(context: Context, name: str, as_json: bool) -> None:
+    """One account: its addresses, its aliases, what it wants done with arriving mail."""
+    with context.store.read() as connection:
+        row = accounts.find_account(connection, name)
+        addresses = [_with_address(one) for one in accounts.list_addresses(connection, account_id=row.id)]
+        own = {one["address"] for one in addresses}
+        member_of = [one.address for one in aliases.list_aliases(connection) if not own.isdisjoint(one.members)]
+        rules = asdict(incoming.rules(connection, row.id))
+        rulesets = [asdict(one) for one in incoming.list_rulesets(connection, account_id=row.id)]
+    made = {**asdict(row), "addresses": addresses, "aliases": member_of, "incoming": rules, "rulesets": rulesets}
+    lines = [
+        f"account {row.name}: {row.size} of {row.quota or 'any number of'} octets"
+        + (f", login disabled: {row.login_disabled}" if row.login_disabled else ""),
+        *(f"  address {one['address']} -> {one['mailbox']}" for one in addresses),
+        *(f"  member of {one}" for one in member_of),
+        *(f"  {rule.replace('_', ' ')}: {value}" for rule, value in rules.items()),
+        *(f"  ruleset {one['id']} of {one['address']}: {one['rule']}" for one in rulesets),
+    ]
+    show(made, as_json, lines)
+
+
 @account.command("quota")
 @click.argument("name")
 @click.argument("octets", type=click.IntRange(min=0))
@@ -173,7 +310,7 @@ def remove_account(context: Context, name: str, yes: bool, as_json: bool) -> Non
     if not yes:
         click.confirm(f"Remove account {row.name} and {row.size} octets of mail for good?", abort=True)
     with context.changing() as changes:
-        accounts.remove_account(changes.tx, row.id)
+        removal.remove_account(changes.tx, row.id)
     context.auth("remove_account", {"account_id": row.id})
     show({"account": row.name, "removed": True}, as_json, f"account {row.name} removed")
 
@@ -185,6 +322,10 @@ def address() -> None:
 
 def _with_address(row: accounts.AddressRow) -> dict[str, object]:
     return {"address": row.address, **asdict(row)}
+
+
+def _for_people(row: accounts.AddressRow) -> str:
+    return f"{row.written}@{shown_domain(row.domain)}" if row.written else f"@{shown_domain(row.domain)} (catchall)"
 
 
 @address.command("add")
@@ -201,6 +342,34 @@ def add_address(context: Context, text: str, account_name: str, mailbox: str, as
     show(_with_address(row), as_json, f"address {row.address} added to account {row.account}")
 
 
+@address.command("set")
+@click.argument("text", metavar="ADDRESS")
+@click.option("--mailbox", help="Where its mail goes.")
+@click.option("--account", "account_name", help="Whose it is from now on.")
+@click.option("--smtp-error", help="Refuse its mail with this: 421 or 550 and words; empty: take it.")
+@click.option("--auth-required", help="Refuse mail whose From is not proven, with these words; empty: take it.")
+@json_option
+@pass_context
+def set_address(
+    context: Context,
+    text: str,
+    mailbox: str | None,
+    account_name: str | None,
+    smtp_error: str | None,
+    auth_required: str | None,
+    as_json: bool,
+) -> None:
+    """Change what becomes of its mail."""
+    if mailbox is None and account_name is None and smtp_error is None and auth_required is None:
+        raise Invalid(public=NOTHING_TO_SET)
+    with context.changing() as changes:
+        owner = accounts.find_account(changes.tx, account_name).id if account_name else None
+        row = accounts.change_address(
+            changes.tx, text, mailbox=mailbox, smtp_error=smtp_error, auth_required=auth_required, account_id=owner
+        )
+    show(_with_address(row), as_json, f"address {row.address} changed")
+
+
 @address.command("list")
 @json_option
 @pass_context
@@ -208,8 +377,8 @@ def list_addresses(context: Context, as_json: bool) -> None:
     """All addresses."""
     with context.store.read() as connection:
         rows = accounts.list_addresses(connection)
-    lines = [(row.address, row.account, row.mailbox) for row in rows]
-    show([_with_address(row) for row in rows], as_json, table(("address", "account", "mailbox"), lines))
+    lines = [(_for_people(row), row.account, row.mailbox, row.smtp_error or row.auth_required) for row in rows]
+    show([_with_address(row) for row in rows], as_json, table(("address", "account", "mailbox", "refusal"), lines))
 
 
 @address.command("remove")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from app.cli import accounts, junk, operations, queue
+from app.cli import accounts, aliases, junk, operations, queue, rulesets
 from app.cli.context import Context
 
 
@@ -21,6 +21,8 @@ for command in (
     accounts.domain,
     accounts.account,
     accounts.address,
+    aliases.alias,
+    rulesets.ruleset,
     queue.queue,
     junk.junk,
     operations.trace,

@@ -16,7 +16,7 @@ from typing import Any
 from mail.accounts import passwords
 from mail.accounts.failures import Failures
 from mail.accounts.passwords import Verifiers
-from mail.accounts.routing import Routing
+from mail.accounts.snapshot import Routing
 from mail.errors import BadCredentials, BadPassword, LoginDisabled, TooManyFailures
 from mail.metrics import Metrics
 from mail.now import Clock

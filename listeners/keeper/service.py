@@ -47,6 +47,8 @@ class Keeper:
             hostname=parse_domain(settings.hostname),
             log=world.log,
         )
+        tickets.make_key(settings.srs_key)
+        self.srs_key = tickets.load_key(settings.srs_key)
         reserve = ReserveFile(
             settings.data_dir / "reserve", reserve_bytes=settings.free_space_reserve_bytes, log=world.log
         )

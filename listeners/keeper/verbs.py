@@ -264,7 +264,11 @@ class Verbs:
         def write(changes: Changes, staged: list[Staged]) -> int:
             owed = queue.settle(changes.tx, outcomes, changes.now)
             for place in sorted({place for _, _, place in owed}):
-                store_dsn(changes, listed[place], blob_row(staged[place], changes.now), summaries[place])
+                told, blob = listed[place], blob_row(staged[place], changes.now)
+                if told.get("by_queue"):
+                    queue_dsn(changes, told, blob, summaries[place], expires_at=changes.now + self._give_up_ms)
+                else:
+                    store_dsn(changes, told, blob, summaries[place])
             return len(owed)
 
         return {"dsns": await self._commit(contents, write)}
@@ -308,6 +312,32 @@ def refusal_values(one: Refusal) -> dict[str, Any]:
         reason=one.reason,
         detail=one.detail,
     )
+
+
+def queue_dsn(changes: Changes, one: dict[str, Any], blob: BlobRow, summary: Summary, *, expires_at: int) -> None:
+    """A DSN for a stranger whose message we forwarded: out by the queue, with the null reverse-path."""
+    address = parse_address(str(one["address"]), strict=False)
+    prefix = str(one.get("prefix") or "").encode("latin-1")
+    recipient = NewRecipient(str(address), address.domain, changes.now, expires_at, notify="NEVER")
+    message = NewQueueMessage(
+        account_id=int(one["account_id"]),
+        blob_id=blob.id,
+        size=blob.size + len(prefix),
+        mail_from="",
+        recipients=(recipient,),
+        prefix=prefix,
+        message_id=summary.message_id,
+        subject=summary.subject[:200],
+        eightbit=True,
+        smtputf8=not address.is_ascii,
+        cid=str(one.get("cid") or ""),
+        return_to=queue.NOBODY,
+    )
+    try:
+        changes.account(message.account_id)
+    except NoSuchAddress:
+        return
+    arrivals.submit(changes, Submission(blob, summary, message))
 
 
 def blob_row(staged: Staged, now: int) -> BlobRow:

@@ -12,6 +12,8 @@ from listeners.smtp.session import Session
 from listeners.smtp.transaction import Body, Transaction
 from listeners.tallies import Tallies
 from listeners.tls import WIDE_SUITES, Certificate
+from mail import srs
+from mail.accounts.routing import Route
 from mail.address import Address
 from mail.imap.summary import Summary, summarize
 from mail.receive import header
@@ -20,7 +22,7 @@ from mail.receive.facts import Facts
 from mail.receive.simulate import at_end
 from mail.runtime.world import World, open_world
 from mail.smtp.limits import MX_PATIENCE
-from mail.smtp.replies import Reply, reply_for
+from mail.smtp.replies import Reply, parse_refusal, reply_for
 from mail.smtp.trace_fields import Hop, protocol
 
 RELAY_DENIED = Reply(550, "5.7.1", "Relay access denied", "relay-denied")
@@ -54,10 +56,16 @@ class MxSession(Session):
         rule = routing.domain(address.domain)
         if rule is not None and rule.disabled:
             return DOMAIN_DISABLED
-        if routing.lookup(address) is None:
-            return NO_SUCH_USER
         transaction = self.transaction
-        if transaction is not None and transaction.mail.reverse_path is None and transaction.recipients:
+        bounce = transaction is not None and transaction.mail.reverse_path is None
+        # A bounce to a sender whose message we forwarded; the keeper has the key, and its word decides.
+        if not (bounce and srs.looks_ours(address.localpart, self.service.clock.wall_ms())):
+            found = routing.lookup(address)
+            if found is None:
+                return NO_SUCH_USER
+            if isinstance(found, Route) and found.smtp_error:
+                return parse_refusal(found.smtp_error)
+        if bounce and transaction.recipients:
             return ONE_RECIPIENT
         return None
 

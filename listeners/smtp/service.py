@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from listeners.smtp.connection import Connection
 from listeners.smtp.refusals import Refusals
-from mail.accounts.routing import Routing
+from mail.accounts.snapshot import Routing
 from mail.errors import MailError
 from mail.log import Log
 from mail.metrics import Counted

@@ -83,20 +83,21 @@ class Session(Conversation):
             self.note_refused(transaction.mail, str(address), TOO_MANY_RECIPIENTS)
             self.answer(TOO_MANY_RECIPIENTS)
             return
+        # Before we know: a hit and a miss take the same time (security SM-12).
+        if self.strikes.delay_for_guessing:
+            await asyncio.sleep(self.strikes.delay_for_guessing)
         refusal = self.recipient_refused(address)
         if refusal is not None:
             self.note_refused(transaction.mail, str(address), refusal)
-        if refusal is not None and refusal.enhanced == "5.1.1":
-            last = self.strikes.unknown_recipient()
-            await self._slow_down_guessing()
-            if self._end_if(last):
-                return
-        else:
-            await self._slow_down_guessing()
+        if refusal is not None and refusal.enhanced == "5.1.1" and self._end_if(self.strikes.unknown_recipient()):
+            return
         if refusal is None and self.service.simulate_failures:
             refusal = await self._simulated(at_rcpt(address))
         if refusal is not None:
-            self.answer(refusal)
+            if refusal.closes:
+                self.say_goodbye(refusal)
+            else:
+                self.answer(refusal)
             return
         self._take_recipient(transaction, address, rcpt)
         self.answer(Reply(250, "2.1.5", "Ok"))
@@ -107,11 +108,6 @@ class Session(Conversation):
             return Address("postmaster", parse_domain(self.service.hostname))
         except BadAddress:
             return Address("postmaster", "localhost")
-
-    async def _slow_down_guessing(self) -> None:
-        """The same for a hit and a miss (security SM-12)."""
-        if self.strikes.delay_for_guessing:
-            await asyncio.sleep(self.strikes.delay_for_guessing)
 
     @staticmethod
     def _take_recipient(transaction: Transaction, address: Address, rcpt: Rcpt) -> None:

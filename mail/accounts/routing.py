@@ -1,35 +1,74 @@
-"""Who takes mail for an address: the snapshot of domains and addresses that every listener reads.
+"""Who takes mail for an address, who may send as it, who logs in with it: the tables every process looks into.
 
-The keeper writes it whenever accounts, addresses or domains change; the others look at its time of change at most once
-a second. It reveals addresses, nothing else, so that the processes that talk to strangers need no database.
-
-Order of the look-up: the address; the address cut at each separator of its domain in turn; the domain's catchall; for
-postmaster (RFC 5321 §4.5.1), at the host's own name too, whoever has postmaster at some domain, else the first account;
-in the local bundle the default account; nobody.
+Order of the look-up (features S08):
+1. an address or alias by its whole name, report addresses among them, even where it contains a separator;
+2. an address or alias by its name cut at each separator of the domain in turn;
+3. for postmaster (RFC 5321 §4.5.1) at the host's own name, the host's postmaster;
+4. the domain's catchall;
+5. for postmaster at any other domain of ours, the host's postmaster: who has postmaster at the host's own name, else
+   the first account;
+6. in the local bundle the default account; nobody.
+Nothing is folded but case and Unicode's form NFC: a Cyrillic look-alike is another name.
 """
 
-import os
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import orjson
-
 from mail.address import Address, canonical, parse_address
-from mail.errors import BadAddress, Unavailable
-from mail.now import Clock
+from mail.errors import BadAddress
 
-LOOK_SECONDS = 1.0
+POSTMASTER = "postmaster"
+# As many addresses an alias may come to, those of the aliases among its members included.
+MEMBERS_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
+    """Mail for an account. `canonical` names the address that matched, for its rules: `localpart@domain`; of a catchall
+    `@domain`, while `address` is then the one that was asked for.
+    """
+
     account_id: int
     account: str
     mailbox: str
     address: str
+    kind: str = ""
+    smtp_error: str = ""
+    auth_required: str = ""
+    canonical: str = ""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """(domain, localpart) of `canonical`: what rulesets are filed under."""
+        localpart, _, domain = self.canonical.rpartition("@")
+        return domain, localpart
+
+
+@dataclass(frozen=True, slots=True)
+class AliasRoute:
+    """Mail for everyone behind an alias; `Tables.members` says who that is."""
+
+    id: int
+    address: str
+    canonical: str
+    members: tuple[str, ...]
+    post_public: bool
+    list_members: bool
+    allow_from: bool
+
+
+Answer = Route | AliasRoute | None
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Who is behind an alias: accounts here, addresses elsewhere by their `Tables.key`, and was it cut short."""
+
+    local: tuple[Route, ...]
+    outside: dict[str, Address]
+    too_many: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +93,21 @@ class AddressRule:
     localpart: str
     written: str
     mailbox: str
+    kind: str = ""
+    smtp_error: str = ""
+    auth_required: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AliasRule:
+    id: int
+    domain: str
+    localpart: str
+    written: str
+    post_public: bool
+    list_members: bool
+    allow_from: bool
+    members: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +117,7 @@ class Tables:
     domains: dict[str, DomainRule]
     accounts: dict[int, AccountRule]
     addresses: dict[tuple[str, str], AddressRule]
+    aliases: dict[tuple[str, str], AliasRule]
     by_name: dict[str, int]
     default_account: int | None
     hostname: str
@@ -74,6 +129,7 @@ class Tables:
         domains: Iterable[DomainRule],
         accounts: Iterable[AccountRule],
         addresses: Iterable[AddressRule],
+        aliases: Iterable[AliasRule] = (),
         *,
         default_account: str = "",
         hostname: str = "",
@@ -82,68 +138,142 @@ class Tables:
         """`default_account` takes the local bundle's mail for unknown recipients. Postmaster is at `hostname` too."""
         by_id = {one.id: one for one in accounts}
         by_name = {one.name: one.id for one in by_id.values()}
-        found = {(one.domain, one.localpart): one for one in addresses}
         default = by_name.get(default_account) if default_account else None
-        return cls({one.name: one for one in domains}, by_id, found, by_name, default, hostname, generation)
+        return cls(
+            {one.name: one for one in domains},
+            by_id,
+            {(one.domain, one.localpart): one for one in addresses},
+            {(one.domain, one.localpart): one for one in aliases},
+            by_name,
+            default,
+            hostname,
+            generation,
+        )
 
-    def lookup(self, address: Address) -> Route | None:
+    def lookup(self, address: Address) -> Answer:
         """Where mail for the address goes; None when we do not take it."""
         rule = self.domains.get(address.domain)
-        found = (self._exact(address, rule) or self.addresses.get((rule.name, ""))) if rule else None
+        found = self._exact(address, rule) if rule else None
         if found is not None:
             return self._route(found, address)
-        if address.localpart.lower() == "postmaster" and (rule is not None or address.domain == self.hostname):
+        postmaster = address.localpart.lower() == POSTMASTER
+        if postmaster and address.domain == self.hostname:
             return self._postmaster(address)
+        if rule is not None:
+            catchall = self.addresses.get((rule.name, ""))
+            if catchall is not None:
+                return self._route(catchall, address)
+            if postmaster:
+                return self._postmaster(address)
         return self._default(address)
 
-    def _exact(self, address: Address, rule: DomainRule) -> AddressRule | None:
-        # Postmaster's case never matters.
-        case_sensitive = rule.case_sensitive and address.localpart.lower() != "postmaster"
+    def _exact(self, address: Address, rule: DomainRule) -> AddressRule | AliasRule | None:
         for separators in ("", rule.separators):
-            wanted = canonical(address.localpart, separators=separators, case_sensitive=case_sensitive)
-            found = self.addresses.get((rule.name, wanted)) if wanted else None
+            wanted = canonical(address.localpart, separators=separators, case_sensitive=rule.case_sensitive)
+            found = (
+                (self.addresses.get((rule.name, wanted)) or self.aliases.get((rule.name, wanted))) if wanted else None
+            )
             if found is not None:
                 return found
         return None
 
-    def _postmaster(self, address: Address) -> Route | None:
-        elsewhere = next((one for one in self.addresses.values() if one.localpart == "postmaster"), None)
-        if elsewhere is not None:
-            return self._route(elsewhere, address)
-        first = min(self.accounts, default=None)
-        return Route(first, self.accounts[first].name, "Inbox", str(address)) if first is not None else None
+    def _named(self, address: Address) -> AddressRule | AliasRule | None:
+        """What is written down for the address, its domain's catchall included."""
+        rule = self.domains.get(address.domain)
+        return (self._exact(address, rule) or self.addresses.get((rule.name, ""))) if rule else None
+
+    @property
+    def postmaster_account(self) -> int | None:
+        """Whose account stands for the host itself; None while there is none."""
+        own = self.addresses.get((self.hostname, POSTMASTER))
+        return own.account_id if own is not None else min(self.accounts, default=None)
+
+    def _postmaster(self, address: Address) -> Answer:
+        host = (self.hostname, POSTMASTER)
+        own = self.addresses.get(host) or self.aliases.get(host)
+        if own is not None:
+            return self._route(own, address)
+        return self._inbox(self.postmaster_account, address)
 
     def _default(self, address: Address) -> Route | None:
-        if self.default_account is None:
-            return None
-        return Route(self.default_account, self.accounts[self.default_account].name, "Inbox", str(address))
+        return self._inbox(self.default_account, address)
 
-    def _route(self, rule: AddressRule, address: Address) -> Route | None:
+    def _inbox(self, account_id: int | None, address: Address) -> Route | None:
+        owner = self.accounts.get(account_id) if account_id is not None else None
+        return Route(owner.id, owner.name, "Inbox", str(address), canonical=self.key(address)) if owner else None
+
+    def _route(self, rule: AddressRule | AliasRule, address: Address) -> Answer:
+        key = f"{rule.localpart}@{rule.domain}"
+        if isinstance(rule, AliasRule):
+            return _alias_route(rule, key)
         owner = self.accounts.get(rule.account_id)
         if owner is None:
             return None
         written = str(Address(rule.written, rule.domain)) if rule.written else str(address)
-        return Route(owner.id, owner.name, rule.mailbox, written)
+        return Route(
+            owner.id, owner.name, rule.mailbox, written, rule.kind, rule.smtp_error, rule.auth_required, canonical=key
+        )
 
-    def owns(self, account_id: int, address: Address) -> bool:
-        """May this account send as the address: one of its own, a part behind a separator or its catchall included."""
+    def key(self, address: Address) -> str:
+        """One spelling for all that mean the same name: by the rules of a domain of ours, of others without case."""
         rule = self.domains.get(address.domain)
         if rule is None:
-            return False
-        found = self._exact(address, rule) or self.addresses.get((rule.name, ""))
+            return f"{address.localpart.casefold()}@{address.domain}"
+        found = self._exact(address, rule)
+        if found is not None:
+            return f"{found.localpart}@{found.domain}"
+        localpart = canonical(address.localpart, separators=rule.separators, case_sensitive=rule.case_sensitive)
+        return f"{localpart}@{rule.name}"
+
+    def is_ours(self, domain: str) -> bool:
+        return domain in self.domains or domain == self.hostname
+
+    def members(self, alias: AliasRoute) -> Members:
+        """Everyone behind an alias, the aliases among its members opened; each address once, so circles end."""
+        local: list[Route] = []
+        outside: dict[str, Address] = {}
+        seen = {alias.canonical}
+        waiting = list(alias.members)
+        # The list grows while it is read.
+        for text in waiting:
+            address = _member(text)
+            key = self.key(address) if address is not None else ""
+            if address is None or key in seen:
+                continue
+            if len(seen) > MEMBERS_MAX:
+                return Members(tuple(local), outside, too_many=True)
+            seen.add(key)
+            found = self.lookup(address) if self.is_ours(address.domain) else None
+            if isinstance(found, AliasRoute):
+                waiting += found.members
+            elif found is not None:
+                local.append(found)
+            elif not self.is_ours(address.domain):
+                outside[key] = address
+        return Members(tuple(local), outside)
+
+    def owns(self, account_id: int, address: Address) -> bool:
+        """May this account send as the address: one of its own, a part behind a separator, any unused one of its
+        catchall's domain, or an alias it is a member of that allows it.
+        """
+        found = self._named(address)
+        if isinstance(found, AliasRule):
+            alias = _alias_route(found, f"{found.localpart}@{found.domain}")
+            return alias.allow_from and any(one.account_id == account_id for one in self.members(alias).local)
         return found is not None and found.account_id == account_id
 
     def account_for_login(self, login: str) -> tuple[int, str] | None:
-        """(account id, name) for an address or an account's own name; None when there is none. NFC is applied here."""
+        """(account id, name) for an address or an account's own name; None when there is none. NFC is applied here.
+
+        An alias is nobody's login; an address nobody has is that of the catchall's owner.
+        """
         wanted = unicodedata.normalize("NFC", login)
         if "@" in wanted:
             try:
-                address = parse_address(wanted)
+                found = self._named(parse_address(wanted))
             except BadAddress:
                 return None
-            rule = self.domains.get(address.domain)
-            found = self._exact(address, rule) if rule else None
-            owner = self.accounts.get(found.account_id) if found else None
+            owner = self.accounts.get(found.account_id) if isinstance(found, AddressRule) else None
         else:
             owner = self.accounts.get(self.by_name.get(wanted, -1))
         return (owner.id, owner.name) if owner else None
@@ -153,11 +283,10 @@ class Tables:
             "generation": self.generation,
             "hostname": self.hostname,
             "default_account": self.accounts[self.default_account].name if self.default_account is not None else "",
-            "domains": [[one.name, one.disabled, one.separators, one.case_sensitive] for one in self.domains.values()],
-            "accounts": [[one.id, one.name, one.login_disabled] for one in self.accounts.values()],
-            "addresses": [
-                [one.account_id, one.domain, one.localpart, one.written, one.mailbox] for one in self.addresses.values()
-            ],
+            "domains": [_row(one) for one in self.domains.values()],
+            "accounts": [_row(one) for one in self.accounts.values()],
+            "addresses": [_row(one) for one in self.addresses.values()],
+            "aliases": [_row(one) for one in self.aliases.values()],
         }
 
     @classmethod
@@ -166,76 +295,24 @@ class Tables:
             (DomainRule(*row) for row in fields["domains"]),
             (AccountRule(*row) for row in fields["accounts"]),
             (AddressRule(*row) for row in fields["addresses"]),
+            (AliasRule(*(*row, tuple(members))) for *row, members in fields["aliases"]),
             default_account=fields["default_account"],
-            hostname=fields.get("hostname", ""),
+            hostname=fields["hostname"],
             generation=fields["generation"],
         )
 
 
-def write(path: Path, tables: Tables) -> None:
-    """Replace the snapshot in one step. It is derived, so it is not synced: the keeper writes it anew at its start."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(orjson.dumps(tables.as_json()))
-    os.chmod(part, 0o644)
-    part.replace(path)
+def _row(rule: DomainRule | AccountRule | AddressRule | AliasRule) -> list[Any]:
+    return [getattr(rule, name) for name in rule.__dataclass_fields__]
 
 
-class Routing:
-    """The snapshot as one process sees it, never older than a second."""
+def _alias_route(rule: AliasRule, key: str) -> AliasRoute:
+    address = str(Address(rule.written, rule.domain))
+    return AliasRoute(rule.id, address, key, rule.members, rule.post_public, rule.list_members, rule.allow_from)
 
-    def __init__(self, path: Path, *, clock: Clock) -> None:
-        self._path = path
-        self._clock = clock
-        self._looked = -LOOK_SECONDS
-        self._seen: tuple[int, int] | None = None
-        self._tables: Tables | None = None
 
-    @property
-    def tables(self) -> Tables:
-        """Unavailable until the keeper has written the first one."""
-        now = self._clock.monotonic()
-        if now - self._looked >= LOOK_SECONDS:
-            self._looked = now
-            self._look()
-        if self._tables is None:
-            # Not there yet: look again at once the next time.
-            self._looked = -LOOK_SECONDS
-            raise Unavailable(f"no routing snapshot at {self._path}")
-        return self._tables
-
-    def _look(self) -> None:
-        try:
-            status = self._path.stat()
-        except FileNotFoundError:
-            return
-        seen = (status.st_mtime_ns, status.st_ino)
-        if seen != self._seen:
-            self._tables = Tables.from_json(orjson.loads(self._path.read_bytes()))
-            self._seen = seen
-
-    def refresh(self) -> None:
-        """Look now, whatever the second says."""
-        self._looked = -LOOK_SECONDS
-
-    def lookup(self, address: Address) -> Route | None:
-        return self.tables.lookup(address)
-
-    def is_local(self, domain: str) -> bool:
-        """Do we take mail for that domain at all: for our own name, postmaster's."""
-        tables = self.tables
-        return domain in tables.domains or domain == tables.hostname or tables.default_account is not None
-
-    def domain(self, name: str) -> DomainRule | None:
-        return self.tables.domains.get(name)
-
-    def owns(self, account_id: int, address: Address) -> bool:
-        return self.tables.owns(account_id, address)
-
-    def account_for_login(self, login: str) -> tuple[int, str] | None:
-        return self.tables.account_for_login(login)
-
-    def login_disabled(self, account_id: int) -> str:
-        """The administrator's message; empty when the login is allowed."""
-        rule = self.tables.accounts.get(account_id)
-        return rule.login_disabled if rule else ""
+def _member(text: str) -> Address | None:
+    try:
+        return parse_address(text, strict=False)
+    except BadAddress:
+        return None

@@ -101,6 +101,10 @@ class Settings:
         return self.data_dir / "keys/ticket.key"
 
     @property
+    def srs_key(self) -> Path:
+        return self.data_dir / "keys/srs.key"
+
+    @property
     def keeper_socket(self) -> Path:
         return self.run_dir / "keeper.sock"
 

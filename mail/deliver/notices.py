@@ -12,7 +12,7 @@ from mail.store.queue import Claimed
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A DSN ready to be stored for its sender."""
+    """A DSN ready for its sender: to be stored in his account, or where `by_queue` says so to be sent to `address`."""
 
     account_id: int
     address: str
@@ -21,6 +21,7 @@ class Notice:
     kind: str
     recipient_ids: tuple[int, ...]
     cid: str
+    by_queue: bool = False
 
 
 def make_notices(owed: list[Owed], blobs: BlobStore, hostname: str, now: int) -> list[Notice]:
@@ -33,14 +34,17 @@ def make_notices(owed: list[Owed], blobs: BlobStore, hostname: str, now: int) ->
 
 def _notice(kind: dsn.Kind, group: list[Owed], blobs: BlobStore, hostname: str, now: int) -> Notice:
     claimed = group[0].claimed
-    reports = [one.report for one in group]
-    octets = dsn.render(kind, hostname, claimed.mail_from, reports, _original(claimed, blobs), now=now)
-    prefix = (
-        f"Return-Path: <>\r\nDelivered-To: {claimed.mail_from}\r\n"
-        f"Received: by {hostname} (Mailstead) id {claimed.cid or claimed.queue_message_id}; {render_date(now)}\r\n"
-    )
+    to = claimed.return_to or claimed.mail_from
+    # Several members of an alias are one recipient to who wrote to it.
+    reports = list({one.report.address: one.report for one in reversed(group)}.values())[::-1]
+    octets = dsn.render(kind, hostname, to, reports, _original(claimed, blobs), now=now)
+    prefix = f"Received: by {hostname} (Mailstead) id {claimed.cid or claimed.queue_message_id}; {render_date(now)}\r\n"
+    if not claimed.return_to:
+        prefix = f"Return-Path: <>\r\nDelivered-To: {to}\r\n{prefix}"
     ids = tuple(one.claimed.id for one in group)
-    return Notice(claimed.account_id, claimed.mail_from, octets, prefix.encode(), kind.value, ids, claimed.cid)
+    return Notice(
+        claimed.account_id, to, octets, prefix.encode(), kind.value, ids, claimed.cid, by_queue=bool(claimed.return_to)
+    )
 
 
 def _original(claimed: Claimed, blobs: BlobStore) -> dsn.Original:

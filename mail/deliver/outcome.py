@@ -2,6 +2,9 @@
 
 A DSN is owed for a failure (unless NOTIFY says otherwise), once for a delay, and for success when it was asked for and
 the remote cannot tell (RFC 3461 §5.2.2) or is we ourselves; never to the null sender (security SM-10).
+
+Who wrote to an address of ours that leads elsewhere is told of that address: where it leads, and what was said there,
+is not his to know (RFC 3464 §4.2).
 """
 
 import re
@@ -11,7 +14,7 @@ from mail.dsn import Kind, RecipientReport
 from mail.queue.outcome import DEFERRED, DELIVERED, FAILED, Outcome
 from mail.queue.schedule import delay_notice_due, next_attempt
 from mail.smtp.reply_reader import Reply
-from mail.store.queue import Claimed
+from mail.store.queue import NOBODY, Claimed
 
 # What is kept of the remote's words, in the queue and in the trace.
 TEXT_MAX = 2000
@@ -90,7 +93,7 @@ def _other_family_may_do(verdict: Verdict) -> bool:
 
 def _owed_kind(verdict: Verdict, result: str, next_at: int, delay_after_ms: int) -> Kind | None:
     claimed = verdict.claimed
-    if not claimed.mail_from:
+    if claimed.return_to == NOBODY or not (claimed.mail_from or claimed.return_to):
         return None
     asked = claimed.notify.split(",") if claimed.notify else ["FAILURE", "DELAY"]
     if result == FAILED and "FAILURE" in asked:
@@ -111,6 +114,13 @@ def _report(verdict: Verdict, result: str, now: int) -> RecipientReport:
     if result == FAILED and not reply.permanent:
         status = "5.4.7"
     said = f"{reply.code} {reply.enhanced} {reply.text}".replace("  ", " ").strip()
+    if claimed.return_to:
+        return RecipientReport(
+            address=claimed.orcpt.partition(";")[2] or claimed.rcpt_to,
+            status=status,
+            diagnostic=f"{reply.code} {reply.enhanced} refused where this address leads".replace("  ", " "),
+            last_attempt_at=now,
+        )
     return RecipientReport(
         address=claimed.rcpt_to,
         status=status,

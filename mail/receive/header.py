@@ -7,6 +7,7 @@ stored; every other octet stays. RFC 8601 §5, RFC 5321 §4.4.
 
 import mmap
 import re
+from itertools import islice
 
 # What is looked at; a header that is longer is kept as it came and shown as truncated (security MC-1).
 HEADER_LIMIT = 512 * 1024
@@ -30,6 +31,16 @@ def header_end(octets: bytes | mmap.mmap) -> int:
 def received_count(header: bytes) -> int:
     folded = header.lower()
     return folded.count(b"\nreceived:") + folded.startswith(b"received:")
+
+
+def delivered_to(header: bytes) -> frozenset[str]:
+    """The addresses this message was delivered to before, as its Delivered-To fields have them. Look before they are
+    cut out: it is by them that a message in a loop is known (security SM-11).
+    """
+    if b"delivered-to:" not in header.lower():
+        return frozenset()
+    fields = (match[2] for match in _FIELD.finditer(header) if match[1].lower() == b"delivered-to")
+    return frozenset(value.decode("utf-8", "replace").strip(" \t\r\n<>") for value in islice(fields, RECEIVED_LIMIT))
 
 
 def without_forged(header: bytes, hostname: str) -> bytes:

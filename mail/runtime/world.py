@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mail import log as logs
 from mail import rpc
-from mail.accounts.routing import Routing
+from mail.accounts.snapshot import Routing
 from mail.config import settings as config
 from mail.config.settings import Settings
 from mail.log import Log

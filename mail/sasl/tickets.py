@@ -21,22 +21,21 @@ KEY_OCTETS = 32
 
 
 def load_key(path: Path) -> bytes:
-    """WrongVersion, with the remedy, when the key is missing, short, or readable by others."""
+    """The key of a file that `make_key` made. WrongVersion, with the remedy, when it is missing, short, or readable by
+    others."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise WrongVersion(
-            public=f"ticket key {path}: {error.strerror}; make it again and restart auth and keeper"
+            public=f"key {path}: {error.strerror}; make it again and restart the programs that use it"
         ) from error
     with os.fdopen(descriptor, "rb") as file:
         mode = os.fstat(descriptor).st_mode
         key = file.read(KEY_OCTETS + 1)
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
-        raise WrongVersion(
-            public=f"ticket key {path} has mode {stat.S_IMODE(mode):04o}: others must not read it (0400)"
-        )
+        raise WrongVersion(public=f"key {path} has mode {stat.S_IMODE(mode):04o}: others must not read it (0400)")
     if len(key) != KEY_OCTETS:
-        raise WrongVersion(public=f"ticket key {path} must have {KEY_OCTETS} octets")
+        raise WrongVersion(public=f"key {path} must have {KEY_OCTETS} octets")
     return key
 
 

@@ -17,7 +17,7 @@ IDLE_COMMANDS = 20  # RSET, NOOP and VRFY in a row that cost nothing
 IDLE_DELAY_SECONDS = 1.0
 # A guesser of addresses waits from here on, hit or miss alike (security SM-12).
 FREE_UNKNOWN_RECIPIENTS = 3
-GUESS_DELAY_SECONDS = 1.0
+GUESS_DELAY_SECONDS_MAX = 4.0
 
 FIRST_COMMAND_SECONDS = 60.0
 BLOCK_SECONDS = 180.0
@@ -72,7 +72,8 @@ class Strikes:
 
     @property
     def delay_for_guessing(self) -> float:
-        return GUESS_DELAY_SECONDS if self.unknown_recipients >= FREE_UNKNOWN_RECIPIENTS else 0.0
+        """Before a recipient is looked up, so that what it is plays no part; from the third unknown one on."""
+        return min(max(self.unknown_recipients - FREE_UNKNOWN_RECIPIENTS + 1.0, 0.0), GUESS_DELAY_SECONDS_MAX)
 
 
 @dataclass(frozen=True, slots=True)

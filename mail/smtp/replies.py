@@ -4,11 +4,14 @@
 2. Every refusal ends with the conversation's id in parentheses, so that a sender's log line leads to ours.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mail import errors
 
+# code SP [ enhanced SP ] text, of a refusal an administrator may give to an address.
+_REFUSAL = re.compile(r"(421|550)(?: ([45])(\.\d{1,3}\.\d{1,3}))? ([!-~][ -~]{0,299})")
 TEXT_LIMIT = 400  # RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets
 
 
@@ -59,6 +62,16 @@ def reply_for(error: errors.MailError) -> Reply:
     kind = next(kind for kind in type(error).__mro__ if kind in REPLY_FOR)
     code, enhanced = REPLY_FOR[kind]
     return Reply(code, enhanced, error.public)
+
+
+def parse_refusal(text: str) -> Reply:
+    """`421 …` or `550 …` with words of its own, an enhanced code before them or the usual one. Invalid otherwise."""
+    match = _REFUSAL.fullmatch(text)
+    if match is None or (match[2] and match[2] != match[1][0]):
+        raise errors.Invalid(public=f"{text!r} should be 421 or 550 and a text, as in: 550 no such user")
+    code = int(match[1])
+    enhanced = f"{match[2]}{match[3]}" if match[2] else ("4.2.1" if code == 421 else "5.1.1")
+    return Reply(code, enhanced, match[4])
 
 
 def render(reply: Reply, cid: str) -> bytes:

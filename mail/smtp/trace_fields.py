@@ -58,6 +58,11 @@ def delivered_to(recipient: Address) -> bytes:
     return f"Delivered-To: {recipient}\r\n".encode()
 
 
+def without_return_path(prefix: bytes) -> bytes:
+    """Fields of ours for a message that goes on to another host: he who delivers it there writes his own."""
+    return prefix.partition(b"\r\n")[2] if prefix.startswith(b"Return-Path:") else prefix
+
+
 @lru_cache(maxsize=8)
 def date(seconds: int) -> str:
     """RFC 5322 §3.3, always in UTC: where a server stands is not the recipients' business."""

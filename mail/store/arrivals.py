@@ -5,11 +5,13 @@ of statements. When one arrival makes the batch fail, the keeper calls `arrive` 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mail.address import Address
 from mail.errors import MailError, NoSuchMailbox
 from mail.imap.summary import Summary
+from mail.smtp.trace_fields import without_return_path
 from mail.store import blob_rows, queue
 from mail.store.blob_rows import BlobRow
 from mail.store.changes import Changes
@@ -181,6 +183,105 @@ def submit(changes: Changes, submission: Submission) -> tuple[int, list[int]]:
         for recipient_id, recipient in zip(recipients, submission.message.recipients, strict=True)
     ]
     return message_id, recipients
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """One message on its way to addresses elsewhere, for an address of ours that leads there.
+
+    `mail_from` is our own (`mail.srs`), or empty. `return_to` is told of failures: the sender, when he is proven
+    (security SM-10), else `queue.NOBODY`. `prefix` are the fields we put in front of the copy of `rcpt_to`.
+    """
+
+    rcpt_to: str
+    addresses: tuple[Address, ...]
+    mail_from: str
+    return_to: str
+    prefix: bytes
+
+
+def forward(
+    changes: Changes,
+    delivery: Delivery,
+    forwards: Sequence[Forward],
+    *,
+    account_id: int,
+    expires_at: int,
+    eightbit: bool = True,
+    smtputf8: bool = False,
+) -> list[int]:
+    """Queue the copies of a delivery that go elsewhere, in its transaction; the ids of the queue recipients.
+
+    `delivery` may have no recipients of its own. The account is the one the queue keeps them under.
+    """
+    changes.add_blob(blob_rows.blob_values(delivery.blob, delivery.summary), delivery.blob.octets)
+    changes.flush()
+    made: list[int] = []
+    for one in forwards:
+        message = _forwarded(delivery, one, changes.now, account_id, expires_at)
+        message_id, ids = queue.add(changes.tx, replace(message, eightbit=eightbit, smtputf8=smtputf8), changes.now)
+        changes.trace_rows += _forward_traces(delivery, one, changes.now, account_id, message_id, ids)
+        made += ids
+    if made:
+        changes.wake.add("deliver")
+    return made
+
+
+def _forwarded(delivery: Delivery, one: Forward, now: int, account_id: int, expires_at: int) -> queue.NewQueueMessage:
+    prefix = without_return_path(one.prefix)
+    # The next host is asked to be as silent as we are.
+    notify = "NEVER" if one.return_to == queue.NOBODY else "FAILURE"
+    kind = "rfc822" if one.rcpt_to.isascii() else "utf-8"
+    recipients = tuple(
+        queue.NewRecipient(str(to), to.domain, now, expires_at, orcpt=f"{kind};{one.rcpt_to}", notify=notify)
+        for to in one.addresses
+    )
+    return queue.NewQueueMessage(
+        account_id=account_id,
+        blob_id=delivery.blob.id,
+        size=delivery.blob.size + len(prefix),
+        mail_from=one.mail_from,
+        recipients=recipients,
+        prefix=prefix,
+        message_id=delivery.summary.message_id,
+        subject=delivery.summary.subject[:200],
+        cid=delivery.cid,
+        return_to=one.return_to,
+    )
+
+
+def _forward_traces(
+    delivery: Delivery, one: Forward, now: int, account_id: int, message_id: int, ids: list[int]
+) -> list[dict[str, Any]]:
+    """One for the address of ours, one for each address it leads to."""
+    shared: dict[str, Any] = {
+        "at": now,
+        "cid": delivery.cid,
+        "account_id": account_id,
+        "message_id": delivery.summary.message_id,
+        "blob_id": delivery.blob.id,
+        "verdict": "accepted",
+        "reason": "forwarded",
+    }
+    size = {"queue_message": message_id, "size": delivery.blob.size}
+    arrived = trace_values(
+        direction=delivery.direction,
+        mail_from=delivery.mail_from,
+        rcpt_to=one.rcpt_to,
+        detail=delivery.facts | size,
+        **shared,
+    )
+    return [arrived] + [
+        trace_values(
+            direction="out",
+            mail_from=one.mail_from,
+            rcpt_to=str(to),
+            queue_recipient_id=recipient_id,
+            detail=size | {"for": one.rcpt_to},
+            **shared,
+        )
+        for to, recipient_id in zip(one.addresses, ids, strict=True)
+    ]
 
 
 def arrive(changes: Changes, arrivals: Sequence[Delivery | Append | Submission]) -> list[Any]:

@@ -264,6 +264,7 @@ class Changes:
         self.message_rows: list[dict[str, Any]] = []
         self.trace_rows: list[dict[str, Any]] = []
         self._accounts: dict[int, AccountState] = {}
+        self._blobs: set[str] = set()
 
     def load(self, places: Iterable[tuple[int, str]]) -> None:
         """Read the accounts and mailboxes (by name) of a batch at once, so that using each costs nothing.
@@ -307,9 +308,17 @@ class Changes:
         del self.events[events:]
         self.blob_rows, self.content_rows, self.message_rows, self.trace_rows = [], [], [], []
         self._accounts.clear()
+        # A blob belongs to one entry: those of the neighbours are not added again.
+        self._blobs.clear()
 
     def add_blob(self, values: dict[str, Any], octets: bytes | None) -> None:
-        """The row of a blob that is durable, or with `octets` one that becomes so with this commit."""
+        """The row of a blob that is durable, or with `octets` one that becomes so with this commit.
+
+        Once is enough for all that name it in this transaction; more do no harm.
+        """
+        if values["id"] in self._blobs:
+            return
+        self._blobs.add(values["id"])
         self.blob_rows.append(values)
         if octets is not None:
             self.content_rows.append({"blob_id": values["id"], "octets": octets})

@@ -174,7 +174,8 @@ QUEUE_RULES = (
         "dsn",
         "failed and its sender {} was not told",
         "SELECT 'recipient ' || r.id, m.mail_from FROM queue_recipient r JOIN queue_message m"
-        f" ON m.id = r.queue_message_id WHERE r.state = '{State.FAILED.value}' AND m.mail_from <> ''"
+        f" ON m.id = r.queue_message_id WHERE r.state = '{State.FAILED.value}' AND m.return_to <> '-'"
+        " AND (m.mail_from <> '' OR m.return_to <> '')"
         " AND (r.notify = '' OR r.notify LIKE '%FAILURE%') AND NOT EXISTS"
         " (SELECT 1 FROM dsn_sent d WHERE d.queue_recipient_id = r.id AND d.kind = 'failed')",
     ),

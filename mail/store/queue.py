@@ -18,6 +18,8 @@ from mail.store.schema import attempt, blob, blob_content, dsn_sent, queue_messa
 from mail.store.traces import trace_values
 
 TEXT_MAX = 2000
+# For `return_to`: nobody is told.
+NOBODY = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class NewQueueMessage:
     smtputf8: bool = False
     require_tls: bool | None = None
     cid: str = ""
+    return_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ class Claimed:
     last_text: str
     # The reply of the attempt before this one; 0 at the first.
     last_code: int
+    # Who is told of a failure, when it is not the account: an address, or NOBODY.
+    return_to: str
 
 
 def add(tx: Connection, added: NewQueueMessage, now: int) -> tuple[int, list[int]]:
@@ -209,6 +214,7 @@ _CLAIMED = (
     queue_recipient.c.reason,
     queue_recipient.c.last_text,
     queue_recipient.c.last_code,
+    queue_message.c.return_to,
 )
 
 
@@ -360,10 +366,26 @@ def _owed(tx: Connection, outcomes: Sequence[Outcome], now: int) -> list[tuple[O
         tx.execute(select(dsn_sent.c.queue_recipient_id, dsn_sent.c.kind).where(dsn_sent.c.queue_recipient_id.in_(ids)))
     )
     new = [(one, kind, place) for one, kind, place in owed if (one.queue_recipient_id, kind) not in sent]
+    told = _told_already(tx, [one.queue_recipient_id for one, _, _ in new])
     if new:
         rows = [{"queue_recipient_id": one.queue_recipient_id, "kind": kind, "sent_at": now} for one, kind, _ in new]
         tx.execute(insert(dsn_sent), rows)
         delayed = [one.queue_recipient_id for one, kind, _ in new if kind == "delayed"]
         if delayed:
             tx.execute(update(queue_recipient).where(queue_recipient.c.id.in_(delayed)).values(delay_dsn_sent=True))
-    return new
+    return [(one, kind, place) for one, kind, place in new if one.queue_recipient_id not in told]
+
+
+def _told_already(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """Of forwarded messages, those whose sender heard of another member before: to him it was one recipient, and he is
+    told once (security SM-10).
+    """
+    this, other = queue_recipient.alias(), queue_recipient.alias()
+    wanted = (
+        select(this.c.id)
+        .join_from(this, queue_message, this.c.queue_message_id == queue_message.c.id)
+        .join(other, other.c.queue_message_id == queue_message.c.id)
+        .join(dsn_sent, dsn_sent.c.queue_recipient_id == other.c.id)
+        .where(this.c.id.in_(ids), queue_message.c.return_to.not_in(("", NOBODY)))
+    )
+    return set(connection.execute(wanted).scalars()) if ids else set()

@@ -297,6 +297,13 @@ queue_message = Table(
     Column("prefix", LargeBinary, nullable=False, default=b""),
     Column("size", BigInteger, nullable=False),
     Column("mail_from", Text, nullable=False, doc="empty: the null reverse-path"),
+    Column(
+        "return_to",
+        Text,
+        nullable=False,
+        default="",
+        doc="who is told of failures: empty: the account, in its own mailbox; -: nobody; else an address, by the queue",
+    ),
     Column("message_id", Text, nullable=False, default=""),
     Column("subject", Text, nullable=False, default=""),
     Column("envid", Text, nullable=False, default="", doc="RFC 3461 §4.4, decoded"),

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from listeners.auth.logins import Logins
-from mail.accounts import passwords, routing
+from mail.accounts import passwords
 from mail.accounts.failures import Failures
-from mail.accounts.routing import AccountRule, AddressRule, DomainRule, Routing, Tables
+from mail.accounts.routing import AccountRule, AddressRule, DomainRule, Tables
+from mail.accounts.snapshot import Routing, write
 from mail.metrics import Metrics
 from mail.now import SetClock
 from mail.store.engine import Store
@@ -39,7 +40,7 @@ def kept(tmp_path: Path) -> Iterator[Secrets]:
 @pytest.fixture
 def snapshot(tmp_path: Path) -> Path:
     path = tmp_path / "routing.json"
-    routing.write(path, tables())
+    write(path, tables())
     return path
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mail.accounts.routing import Routing
+from mail.accounts.snapshot import Routing
 from mail.address import parse_address
 from mail.now import SetClock
 from mail.store import accounts
