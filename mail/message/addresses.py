@@ -67,7 +67,8 @@ def parse_addresses(value: bytes) -> list[Mailbox]:
         elif octet in b" \t\r\n":
             at += 1
         else:
-            end = _atom_end(value, at)
+            # A colon that begins no group is an octet of its word.
+            end = _atom_end(value, at + 1)
             _add_word(
                 reading, value[at:end], joined=at > 0 and value[at - 1 : at] not in (b" ", b"\t", b"\r", b"\n", b")")
             )

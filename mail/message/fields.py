@@ -21,6 +21,8 @@ FIELDS_MAX = 1000
 
 # A CRLF that no white space follows ends a field; one that is followed by it folds (RFC 5322 §2.2.3).
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
+# The line before a message in an mbox file, which every reader knows.
+_MBOX = re.compile(rb">?From ")
 # ftext = %d33-57 / %d59-126
 _NAME = re.compile(rb"[!-9;-~]+")
 
@@ -95,7 +97,8 @@ def parse_header(octets: Octets, start: int = 0, end: int | None = None) -> Head
             value = value[: FIELD_MAX - len(name)]
         if not colon or not _NAME.fullmatch(name.rstrip(b" \t")):
             defects.append("leading-continuation" if raw[0] in b" \t" else "not-a-field")
-            unbroken = min(unbroken, len(found))
+            if not _MBOX.match(raw):
+                unbroken = min(unbroken, len(found))
             continue
         if name[-1:] in b" \t":
             # RFC 5322 §4.5 allowed it once; another parser may not see this field at all.

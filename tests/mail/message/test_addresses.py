@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mail.message.addresses import ADDRESSES_MAX, Mailbox, parse_addresses
 
@@ -15,6 +17,8 @@ from mail.message.addresses import ADDRESSES_MAX, Mailbox, parse_addresses
         (b"=?utf-8?q?=C3=A4?= <x@y>", [Mailbox(b"=?utf-8?q?=C3=A4?=", b"x", b"y")]),
         (b"foo", [Mailbox(b"", b"foo", b"")]),
         (b",, ;", []),
+        (b"a@b:<c@d>", [Mailbox(b"a@b:", b"c", b"d")]),
+        (b"<a@b>:", [Mailbox(b":", b"a", b"b")]),
     ],
 )
 def test_mailboxes_are_read_as_people_write_them(text: bytes, found: list[Mailbox]) -> None:
@@ -28,3 +32,8 @@ def test_groups_keep_their_beginning_and_end() -> None:
 
 def test_there_is_an_end_to_reading() -> None:
     assert len(parse_addresses(b"a@b, " * 1000)) <= ADDRESSES_MAX + 1
+
+
+@given(st.lists(st.sampled_from([bytes([octet]) for octet in b'a@:;,<>()"\\ .'])).map(b"".join))
+def test_whatever_is_written_is_read_to_its_end(value: bytes) -> None:
+    assert len(parse_addresses(value)) <= len(value) + 1

@@ -26,6 +26,7 @@ def test_odd_lines_are_defects_and_no_fields() -> None:
 def test_where_the_fields_are_broken_off_is_told() -> None:
     assert parse_header(b"A: b\r\nnonsense\r\nFrom: a@b\r\n\r\n").unbroken == 1
     assert parse_header(b"A: b\r\nFrom: a@b\r\n\r\n").unbroken == 2
+    assert parse_header(b"From a@b Mon Jan  1\r\nFrom: a@b\r\n\r\n").unbroken == 1
 
 
 @pytest.mark.parametrize(
