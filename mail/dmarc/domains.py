@@ -143,6 +143,11 @@ class TreeWalk:
     def lookups(self) -> int:
         return len(self._answers)
 
+    @property
+    def exhausted(self) -> bool:
+        """Walks fail from now on, for the sender's own doing."""
+        return len(self._answers) >= LOOKUPS_MAX
+
     async def walk(self, domain: str) -> Walk:
         """Walk up from a domain (A-labels). Never raises."""
         labels = domain.split(".")
@@ -162,7 +167,7 @@ class TreeWalk:
 
     async def _ask(self, name: str) -> Published | LookupFailed | None:
         if name not in self._answers:
-            if len(self._answers) >= LOOKUPS_MAX:
+            if self.exhausted:
                 return LookupFailed(f"too many questions for one message: _dmarc.{name}")
             self._answers[name] = await _lookup(self._resolver, name)
         return self._answers[name]

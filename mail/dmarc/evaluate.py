@@ -165,7 +165,8 @@ async def _same_organization(tree: TreeWalk, author: Walk, name: str) -> bool | 
         return False
     walk = await tree.walk(name)
     if walk.failed or author.failed:
-        return None
+        # Who has us ask too much is not let off for it.
+        return False if tree.exhausted else None
     return walk.organizational_domain == organization
 
 

@@ -29,7 +29,7 @@ _VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|$)")
 # dmarc-tag = 1*ALPHA equals 1*dmarc-value
 _TAG = re.compile(r"[ \t]*([A-Za-z]+)[ \t]*=[ \t]*([\x20-\x3a\x3c-\x7e\t]*)")
 # dmarc-uri = URI [ "!" 1*DIGIT [ "k" / "m" / "g" / "t" ] ]
-_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}):([^\s!]{1,1000})(?:[ \t]*!([0-9]{1,18})([kKmMgGtT]?))?")
+_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}):([^\s!]{1,1000})(?:[ \t]*![ \t]*([0-9]{1,18})([kKmMgGtT]?))?")
 _DIGITS = re.compile(r"[0-9]{1,10}")
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
