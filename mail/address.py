@@ -82,9 +82,9 @@ def parse_address(text: str, *, strict: bool = True) -> Address:
     return Address(localpart, parse_domain(domain) if strict else _domain(domain, strict=False))
 
 
-def parse_domain(text: str) -> str:
+def parse_domain(text: str, *, strict: bool = True) -> str:
     """A domain name as lower-case A-labels without trailing dot; raises `BadAddress`."""
-    return _domain(text.removesuffix("."), strict=True)
+    return _domain(text.removesuffix("."), strict=strict)
 
 
 def canonical(localpart: str, *, separators: str, case_sensitive: bool) -> str:

@@ -1,1 +1,1 @@
-"""DMARC: policy discovery, alignment and evaluation. RFC 7489, DMARCbis."""
+"""DMARC: records, policy discovery, alignment and evaluation. RFC 9989, RFC 7489."""

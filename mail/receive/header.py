@@ -9,15 +9,22 @@ import mmap
 import re
 from itertools import islice
 
+from mail.address import parse_domain
+from mail.errors import BadAddress
+
 # What is looked at; a header that is longer is kept as it came and shown as truncated (security MC-1).
 HEADER_LIMIT = 512 * 1024
 # RFC 5321 §6.3 wants at least 100.
 RECEIVED_LIMIT = 100
 
 _OURS = (b"return-path", b"delivered-to", b"x-mailstead-", b"authentication-results")
-# A field: its name, and everything up to a line that does not begin with white space.
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:((?:[^\r\n]*\r\n[ \t])*[^\r\n]*\r\n)")
-_COMMENT = re.compile(rb"\([^()]*\)")
+# Where a field ends: at a line that does not begin with white space.
+_FIELD_END = re.compile(rb"\r\n(?![ \t])")
+# The first word of an Authentication-Results value: token or quoted-string (RFC 2045 §5.1, RFC 5322 §3.2.4).
+_WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"|([^\s()<>@,;:\\"/\[\]?=]+)', re.DOTALL)
+_QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
+# A piece of a comment: what opens, closes or escapes.
+_IN_COMMENT = re.compile(rb"\\.|[()]", re.DOTALL)
 
 
 def header_end(octets: bytes | mmap.mmap) -> int:
@@ -39,8 +46,9 @@ def delivered_to(header: bytes) -> frozenset[str]:
     """
     if b"delivered-to:" not in header.lower():
         return frozenset()
-    fields = (match[2] for match in _FIELD.finditer(header) if match[1].lower() == b"delivered-to")
-    return frozenset(value.decode("utf-8", "replace").strip(" \t\r\n<>") for value in islice(fields, RECEIVED_LIMIT))
+    fields = (one.partition(b":") for one in _FIELD_END.split(header))
+    values = (value for name, _, value in fields if name.rstrip(b" \t").lower() == b"delivered-to")
+    return frozenset(value.decode("utf-8", "replace").strip(" \t\r\n<>") for value in islice(values, RECEIVED_LIMIT))
 
 
 def without_forged(header: bytes, hostname: str) -> bytes:
@@ -50,30 +58,51 @@ def without_forged(header: bytes, hostname: str) -> bytes:
         return header
     kept: list[bytes] = []
     position = 0
-    while position < len(header):
-        match = _FIELD.match(header, position)
-        if match is None:  # no field: keep the line as it is
-            end = header.find(b"\r\n", position)
-            end = len(header) if end < 0 else end + 2
-            kept.append(header[position:end])
-        else:
-            end = match.end()
-            if not _is_ours(match[1].lower(), match[2], hostname):
-                kept.append(match[0])
-        position = end
+    for end in _FIELD_END.finditer(header):
+        field = header[position : end.end()]
+        if not _is_ours(field, hostname):
+            kept.append(field)
+        position = end.end()
+    if not _is_ours(header[position:], hostname):
+        kept.append(header[position:])
     return b"".join(kept)
 
 
-def _is_ours(name: bytes, value: bytes, hostname: str) -> bool:
+def _is_ours(field: bytes, hostname: str) -> bool:
+    name, _, value = field.partition(b":")
+    name = name.rstrip(b" \t").lower()
     if name == b"authentication-results":
-        return _authserv_id(value) == hostname.lower().encode()
+        return _authserv_id(value) in (hostname.lower(), None)
     return name in _OURS or name.startswith(b"x-mailstead-")
 
 
-def _authserv_id(value: bytes) -> bytes:
-    """The first word that is no comment. RFC 8601 §2.2: [CFWS] authserv-id [ CFWS authres-version ]."""
-    text = value[:1024].replace(b"\r\n", b" ")
-    while (shorter := _COMMENT.sub(b" ", text)) != text:
-        text = shorter
-    words = text.replace(b";", b" ; ").split()
-    return words[0].strip(b'"').lower().rstrip(b".") if words else b""
+def _authserv_id(value: bytes) -> str | None:
+    """[CFWS] authserv-id [ CFWS authres-version ] (RFC 8601 §2.2). None when there is none: what one reader cannot make
+    out another may take for our name.
+    """
+    word = _WORD.match(value, _after_comments(value))
+    if word is None:
+        return None
+    text = (word[2] if word[1] is None else _QUOTED_PAIR.sub(rb"\1", word[1])).decode("utf-8", "replace").strip()
+    try:
+        return parse_domain(text, strict=False)
+    except BadAddress:
+        return text.lower()
+
+
+def _after_comments(value: bytes) -> int:
+    """Where the first word begins, after comments and white space (RFC 5322 §3.2.2)."""
+    at = 0
+    while True:
+        while value[at : at + 1].isspace():
+            at += 1
+        if value[at : at + 1] != b"(":
+            return at
+        depth = 0
+        for piece in _IN_COMMENT.finditer(value, at):
+            depth += {b"(": 1, b")": -1}.get(piece[0], 0)
+            if not depth:
+                at = piece.end()
+                break
+        else:
+            return len(value)

@@ -21,7 +21,30 @@ def test_a_bare_line_end_ends_no_field() -> None:
 def test_odd_lines_are_defects_and_no_fields() -> None:
     header = parse_header(b" folded first\r\nno colon\r\nFrom : a@b\r\n: x\r\n\r\n")
     assert [field.name for field in header.fields] == [b"from"]
-    assert set(header.defects) == {"not-a-field", "space-before-colon"}
+    assert set(header.defects) == {"leading-continuation", "not-a-field", "space-before-colon"}
+    assert header.unbroken == 0
+
+
+def test_where_the_fields_are_broken_off_is_told() -> None:
+    assert parse_header(b"A: b\r\nnonsense\r\nFrom: a@b\r\n\r\n").unbroken == 1
+    assert parse_header(b"A: b\r\nFrom: a@b\r\n\r\n").unbroken == 2
+    assert parse_header(b"From a@b Mon Jan  1\r\nFrom: a@b\r\n\r\n").unbroken == 1
+
+
+@pytest.mark.parametrize(
+    ("octets", "defects"),
+    [
+        (b"A: b\r\n\r\n", ()),
+        (b"\r\nbody\r", ()),
+        (b"A: b\r\n\r\nbody\rmore\0", ()),
+        (b"A: b\r\n", ("no-blank-line",)),
+        (b"A: b\rc\r\n\r\n", ("bare-cr",)),
+        (b"A: b\nc\r\n\r\n", ("bare-lf",)),
+        (b"A: b\0c\r\n\r\n", ("nul",)),
+    ],
+)
+def test_octets_that_are_read_in_more_ways_than_one_are_named(octets: bytes, defects: tuple[str, ...]) -> None:
+    assert parse_header(octets).defects == defects
 
 
 def test_a_message_without_a_header_has_none() -> None:

@@ -28,11 +28,47 @@ def test_hops_are_counted() -> None:
         b"Authentication-Results: MX.X.ORG.; dkim=pass\r\n",
         b'Authentication-Results: "mx.x.org" 1; dkim=pass\r\n',
         b"Authentication-Results: (a (b) c)\r\n\tmx.x.org;\r\n dkim=pass\r\n",
+        b"AUTHENTICATION-RESULTS : mx.x.org; dkim=pass\r\n",
+        b"Authentication-Results\t:\r\n \r\n mx.x.org 1 ; dkim=pass\r\n",
+        b"Authentication-Results: mx.x.org/1; dkim=pass\r\n",
+        b"Authentication-Results: (\\)) mx.x.org; dkim=pass\r\n",
+        b'Authentication-Results: (\\() (x)(y)"mx\\.x.org"(z); dkim=pass\r\n',
+        b"Authentication-Results: (" + b"x" * 2000 + b") mx.x.org; dkim=pass\r\n",
+        b"Authentication-Results: mx.x.org(c); dkim=pass\r\n",
+        b"Authentication-Results: mx.x.org; dkim=pass\rX: y\r\n",
+        b"Authentication-Results: mx.x.org; dkim=pass\nX: y\r\n",
+        b"Authentication-Results: (mx.x.org; dkim=pass\r\n",
+        b"Authentication-Results: ; dkim=pass\r\n",
+        b"Delivered-To\t :x\r\n",
+        b"x-mailstead-:\r\n",
     ],
 )
 def test_what_only_we_may_write_is_cut_out(forged: bytes) -> None:
     header = b"Subject: a\r\n" + forged + b"To: b\r\n\tc\r\n"
     assert without_forged(header, HOST) == b"Subject: a\r\nTo: b\r\n\tc\r\n"
+
+
+def test_the_name_of_our_host_is_known_in_both_its_forms() -> None:
+    for name in ("bücher.example", "BÜCHER.example", "xn--bcher-kva.example"):
+        forged = f"Authentication-Results: {name}; dkim=pass\r\n".encode()
+        assert without_forged(forged + b"A: b\r\n", "xn--bcher-kva.example") == b"A: b\r\n"
+
+
+def test_a_forged_field_without_an_end_is_cut_out_too() -> None:
+    assert without_forged(b"A: b\r\nReturn-Path: x", HOST) == b"A: b\r\n"
+
+
+@pytest.mark.parametrize(
+    "value", [b"mx.y.org; dkim=pass", b"(mx.x.org) mx.y.org; x", b"mx.x.org.evil.example; x", b"spf=pass mx.x.org"]
+)
+def test_results_of_others_stay(value: bytes) -> None:
+    header = b"Authentication-Results: " + value + b"\r\n"
+    assert without_forged(header, HOST) == header
+
+
+@given(st.binary(max_size=60) | st.text(st.sampled_from('()"\\mx.x.org; \t/1\r\n')).map(str.encode))
+def test_no_octets_make_it_raise(value: bytes) -> None:
+    without_forged(b"Authentication-Results:" + value, HOST)
 
 
 def test_what_others_wrote_stays() -> None:
