@@ -27,6 +27,7 @@ FIRST_TRY = 0.4  # of the time: a datagram may be lost
 PAYLOAD = 1232
 OCTETS_MAX = 16384
 IDLE_MAX = 16
+MISSING_TTL = 300.0
 SYSTEM_CLOCK = SystemClock()
 
 
@@ -76,6 +77,10 @@ class LiveResolver:
         try:
             # A backslash is a character like others: our names have no escapes.
             wanted = dns.name.from_text(name.replace("\\", "\\\\"))
+        except (dns.exception.DNSException, ValueError):
+            # No such name can be: that is known for sure, and to try again would not help (RFC 1035 §2.3.4).
+            return Missing(exists=False), MISSING_TTL
+        try:
             query = dns.message.make_query(wanted, kind, use_edns=0, want_dnssec=True, payload=PAYLOAD)
             query.flags = dns.flags.RD | dns.flags.AD
             async with asyncio.timeout(SECONDS):

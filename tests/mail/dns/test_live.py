@@ -276,3 +276,11 @@ async def test_many_questions_at_once_all_get_their_answers():
         answers = await asyncio.gather(*(resolver.lookup(name, "A") for name in names), return_exceptions=True)
         assert all(isinstance(answer, NoRecords) for answer in answers)
         assert len(server.asked) == 100
+
+
+@pytest.mark.parametrize("name", ["x" * 64 + ".example", "a." * 130 + "example", "a..example"])
+async def test_a_name_that_cannot_be_does_not_exist_and_is_not_asked_for(name):
+    # A stranger's over-long selector must not look like a DNS that is down: DMARC would wait instead of refuse.
+    with pytest.raises(NoRecords) as caught:
+        await LiveResolver("127.0.0.1:9").lookup(name, "TXT")
+    assert not caught.value.exists
