@@ -13,7 +13,21 @@ from mail.address import Address, canonical, parse_address, parse_domain
 from mail.errors import BadAddress, Exists, Invalid, NotFound
 from mail.store.changes import AccountState, Changes
 from mail.store.mailbox_changes import create_mailbox
-from mail.store.schema import account, address, domain, mailbox, mailbox_keyword, message, subscription, vanished
+from mail.store.schema import (
+    account,
+    address,
+    arrival,
+    domain,
+    history,
+    junk_total,
+    junk_word,
+    mailbox,
+    mailbox_keyword,
+    message,
+    sent_to,
+    subscription,
+    vanished,
+)
 
 # Inbox first; the rest with their RFC 6154 use.
 FIRST_MAILBOXES = (
@@ -180,9 +194,12 @@ def change_account(tx: Connection, account_id: int, **values: Any) -> None:
 
 
 def remove_account(tx: Connection, account_id: int) -> None:
-    """Its mail, its mailboxes, its addresses and itself. The caller has ended its queued messages."""
-    for table in (message, vanished, mailbox_keyword, subscription, mailbox, address):
+    """Its mail, what was learnt of it, its mailboxes, its addresses and itself. The caller has ended its queued messages."""
+    for table in (message, vanished, mailbox_keyword, subscription, mailbox, address, arrival, history, sent_to):
         tx.execute(delete(table).where(table.c.account_id == account_id))
+    for table in (junk_word, junk_total):
+        # The negative: counts that are being made anew.
+        tx.execute(delete(table).where(table.c.account_id.in_((account_id, -account_id))))
     tx.execute(delete(account).where(account.c.id == account_id))
 
 

@@ -213,8 +213,9 @@ blob_content = Table(
     sqlite_with_rowid=False,
 )
 
-# How a message came to an account: what its reputation and its junk words are filed under, and as what.
-# One row a blob and account, while a copy is there; APPENDed messages get one when they are first classified.
+# How a message came to an account: what its reputation and its junk words are filed under, and as what
+# (mail.store.learning). One row a blob and account, while a copy is there; APPENDed messages get one when they are
+# first classified.
 arrival = Table(
     "arrival",
     metadata,
@@ -229,12 +230,21 @@ arrival = Table(
     Column("spam", Integer, nullable=False, default=0, doc="copies flagged $Junk and not $NotJunk"),
     Column("filed", SmallInteger, nullable=False, default=0, doc="in history as: 0 not, 1 ham, 2 spam"),
     Column("trained", SmallInteger, nullable=False, default=0, doc="its words are counted as: 0 not, 1 ham, 2 spam"),
-    Column("pending", Boolean, nullable=False, default=False, doc="`trained` must be brought to what ham and spam say"),
+    Column("pending", Boolean, nullable=False, default=False, doc="`filed` or `trained` is not what ham and spam say"),
+    Column(
+        "retrained", SmallInteger, nullable=False, default=0, doc="as `trained`, in the counts that are being made anew"
+    ),
     sqlite_with_rowid=False,
 )
-Index("arrival_pending", arrival.c.account_id, sqlite_where=arrival.c.pending, postgresql_where=arrival.c.pending)
+Index(
+    "arrival_pending",
+    arrival.c.account_id,
+    arrival.c.blob_id,
+    sqlite_where=arrival.c.pending,
+    postgresql_where=arrival.c.pending,
+)
 
-# Classified messages under each of their keys, newest first, bounded for a key (mail.policy.reputation).
+# Classified messages under each of their keys, the newest 100 of a key (mail.store.history).
 history = Table(
     "history",
     metadata,
@@ -257,6 +267,8 @@ sent_to = Table(
     sqlite_with_rowid=False,
 )
 
+# How many messages of each class have a word. Counts that are being made anew stand under the account's number with a
+# minus sign (mail.store.retrain).
 junk_word = Table(
     "junk_word",
     metadata,
