@@ -11,7 +11,7 @@ Address = tuple[str, str]
 
 
 def recipients(envelope: bytes) -> list[Address]:
-    """(localpart, domain) of To, Cc and Bcc as written, at most 100; none where the text is no envelope. Never raises."""
+    """(localpart, domain) of To, Cc and Bcc as written, at most 100. Never raises: what is no envelope has none."""
     cursor = Cursor(envelope)
     found: list[Address] = []
     try:

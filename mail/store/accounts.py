@@ -194,7 +194,7 @@ def change_account(tx: Connection, account_id: int, **values: Any) -> None:
 
 
 def remove_account(tx: Connection, account_id: int) -> None:
-    """Its mail, what was learnt of it, its mailboxes, its addresses and itself. The caller has ended its queued messages."""
+    """Its mail and what was learnt of it, its mailboxes, addresses and itself. The caller ended its queued messages."""
     for table in (message, vanished, mailbox_keyword, subscription, mailbox, address, arrival, history, sent_to):
         tx.execute(delete(table).where(table.c.account_id == account_id))
     for table in (junk_word, junk_total):

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, insert, or_, select, update
 
-from mail.store.classes import NONE, class_of_copies
+from mail.store.classes import HAM, NONE, SPAM, class_of_copies
 from mail.store.history import Filing
 from mail.store.rows import is_one_of, many, plain
 from mail.store.schema import arrival
@@ -43,6 +43,18 @@ class Arrival:
     @property
     def pending(self) -> bool:
         return self.trained != self.now or self.filed != (NONE if self.rejected else self.now)
+
+
+_NOW = case(
+    (and_(arrival.c.ham > 0, arrival.c.spam == 0), HAM),
+    (and_(arrival.c.spam > 0, arrival.c.ham == 0), SPAM),
+    else_=NONE,
+)
+
+
+def lags_behind(trained: ColumnElement[int]) -> ColumnElement[bool]:
+    """`Arrival.pending` in SQL, for a row trained as `trained`."""
+    return or_(trained != _NOW, arrival.c.filed != case((arrival.c.rejected, NONE), else_=_NOW))
 
 
 def refiled(rows: Iterable[Arrival]) -> list[Filing]:

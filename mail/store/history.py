@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
-from mail.store.classes import HAM, NONE, SPAM
+from mail.store.classes import NONE, SPAM
 from mail.store.rows import is_one_of, many, plain, upsert
 from mail.store.schema import history, sent_to
 

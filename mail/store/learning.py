@@ -31,7 +31,7 @@ from mail.store.names import normalized
 from mail.store.rows import ArrivalRow, NewMessage, is_one_of, many, plain, upsert
 from mail.store.schema import arrival, blob, message
 
-# History of so many messages is written at once; that of more is left to the job, for the sake of all who wait to write.
+# History of so many messages is written at once; that of more is left to the job: others wait to write.
 FILED_AT_ONCE = 200
 
 _AUTOMATIC = {"junk": JUNK, "notjunk": NOTJUNK, "neutral": 0, None: 0}

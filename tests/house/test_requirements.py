@@ -11,6 +11,7 @@ from tests.house.tree import ROOT, SOURCES, modules, tree
 MODULES = {
     "argon2-cffi": "argon2",
     "dnspython": "dns",
+    "google-re2": "re2",
     "precis-i18n": "precis_i18n",
     "pyyaml": "yaml",
     "psycopg": "psycopg",
