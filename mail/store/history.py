@@ -97,7 +97,7 @@ def _keep(tx: Connection, account_id: int, kept: Mapping[int, list[dict[str, Any
     )
     full = plain(tx.execute(counted, {"of_account": account_id, "keys": many(tx, kept)})).fetchall()
     for (key,) in full:
-        _remove(tx, account_id, tx.execute(_SURPLUS, {"of_account": account_id, "of_key": key}).tuples().all())
+        _remove(tx, account_id, tx.execute(_SURPLUS, {"of_account": account_id, "of_key": key}).all())
 
 
 def _remove(tx: Connection, account_id: int, rows: Iterable[tuple[int, int, int]]) -> None:

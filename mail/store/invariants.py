@@ -236,9 +236,7 @@ LEARNING_RULES = (
     Rule(
         "junk-words",
         "word {} has impossible counts",
-        "SELECT 'account ' || w.account_id, w.word FROM junk_word w LEFT JOIN junk_total t"
-        " ON t.account_id = w.account_id WHERE w.ham < 0 OR w.spam < 0 OR w.ham + w.spam = 0"
-        " OR w.ham > coalesce(t.hams, 0) OR w.spam > coalesce(t.spams, 0)",
+        "SELECT 'account ' || account_id, word FROM junk_word WHERE ham < 0 OR spam < 0 OR ham + spam = 0",
     ),
     Rule(
         "junk-words",
@@ -315,7 +313,7 @@ def _misfiled_history(connection: Connection) -> Iterator[tuple[str, str, str]]:
         filed = {
             arrival_number(blob_id): (found, set(unpack_keys(keys)))
             for blob_id, found, keys in connection.execute(
-                select(arrival.c.blob_id, arrival.c.filed, arrival.c.keys).where(arrival.c.account_id == account_id)
+                select(arrival.c.blob_id, arrival.c.filed, arrival.c["keys"]).where(arrival.c.account_id == account_id)
             )
         }
         rows = select(history.c.key, history.c.arrival, history.c.junk).where(history.c.account_id == account_id)
