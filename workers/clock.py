@@ -25,8 +25,6 @@ CHANNELS = job_channel("*")
 JOB_TIMEOUT = 900
 FAILURES_KEPT = 3600
 WAIT_MAX = 5.0
-# After a job was put in, wake-ups of its kind are gathered this long: a busy submission port wakes at every commit.
-GATHER_SECONDS = 0.1
 IDLE_SECONDS = 1.0
 
 
@@ -39,7 +37,7 @@ class Scheduler:
         self._health = health
         self._log = log
         self._due = dict.fromkeys(JOBS, 0.0)
-        self._enqueued = dict.fromkeys(JOBS, -GATHER_SECONDS)
+        self._enqueued = {name: -job.gather_seconds for name, job in JOBS.items()}
         self.stop = threading.Event()
 
     def run(self) -> None:
@@ -82,7 +80,7 @@ class Scheduler:
     def woken(self, name: str) -> None:
         """A job was asked for: at once, or when the last one of its kind is a moment ago."""
         if name in JOBS:
-            self._due[name] = min(self._due[name], self._enqueued[name] + GATHER_SECONDS)
+            self._due[name] = min(self._due[name], self._enqueued[name] + JOBS[name].gather_seconds)
 
     def due(self) -> list[str]:
         """Jobs to put in now."""
@@ -100,7 +98,7 @@ class Scheduler:
 def enqueue(connection: "redis.Redis", name: str) -> bool:
     """Put the job in, unless one of its kind waits already. One that runs does not count: it may be about to end."""
     queue = Queue(JOBS[name].queue, connection=connection, job_class=SafeJob, serializer="json")
-    if connection.llen(queue.key):
+    if connection.llen(queue.key) and any(job.func_name == name for job in queue.get_jobs()):
         return False
     queue.enqueue(name, result_ttl=0, failure_ttl=FAILURES_KEPT, job_timeout=JOB_TIMEOUT)
     return True

@@ -1,48 +1,43 @@
-"""What a mailbox says about the messages put into it: junk, not junk, or nothing at all.
+"""Which junk flag a mailbox gives to what is put into it (features B07).
 
-Arriving, appending, copying and moving all ask here, and the filter learns from the answer. The mailbox whose special
-use is \\Junk (RFC 6154) holds junk. Else the lower-case name is matched against three expressions, for junk, neutral
-and not junk, in that order; where exactly two of them are set, the third class takes all other mailboxes.
+Mail programs let people move messages, few let them set $Junk; so the mailbox says it. The one with the special use
+\\Junk always means junk. Otherwise the patterns of the account are tried on the lower-cased name: junk, neutral, not
+junk; of three patterns one may be empty, and then its class takes what the two others leave.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
+from mail.errors import Invalid
+from mail.policy.account_rules import AccountRules
 from mail.policy.patterns import compiled, matches
 
-JUNK, NEUTRAL, NOTJUNK = "junk", "neutral", "notjunk"
-SPECIAL_USE_JUNK = "\\Junk"
+JunkClass = Literal["junk", "neutral", "notjunk"]
 
 
-@dataclass(frozen=True, slots=True)
-class AutomaticFlags:
-    """The account's settings; an empty expression is one that is not set."""
-
-    enabled: bool = True
-    junk: str = "^(junk|spam)"
-    neutral: str = "^(inbox|introbox|neutral|postmaster|dmarc|tlsrpt|rejects)"
-    notjunk: str = ""
-
-
-def check(flags: AutomaticFlags) -> None:
-    """Raises `Invalid` for an expression that cannot be used."""
-    for pattern in (flags.junk, flags.neutral, flags.notjunk):
-        compiled(pattern)
+def check_patterns(rules: AccountRules) -> None:
+    """Invalid names the pattern that is none."""
+    for name in ("junk_mailboxes", "neutral_mailboxes", "notjunk_mailboxes"):
+        try:
+            compiled(getattr(rules, name))
+        except Invalid as error:
+            raise Invalid(public=f"{name}: {error.public}") from error
 
 
 @lru_cache(maxsize=4096)
-def class_for(mailbox: str, special_use: tuple[str, ...], flags: AutomaticFlags) -> str | None:
-    """What a message becomes that is put into the mailbox: `JUNK`, `NOTJUNK`, `NEUTRAL` (neither), None (as it was).
-
-    `special_use` has the RFC 6154 attributes of the mailbox.
-    """
-    if SPECIAL_USE_JUNK in special_use:
-        return JUNK
-    if not flags.enabled:
+def class_for(mailbox_name: str, special_uses: str, rules: AccountRules) -> JunkClass | None:
+    """None: what is put there keeps its flags. `neutral`: it loses both. Never raises."""
+    if "\\Junk" in special_uses.split():
+        return "junk"
+    if not rules.automatic_flags:
         return None
-    patterns = {JUNK: flags.junk, NEUTRAL: flags.neutral, NOTJUNK: flags.notjunk}
-    for one, pattern in patterns.items():
-        if pattern and matches(pattern, mailbox):
-            return one
-    unset = [one for one, pattern in patterns.items() if not pattern]
+    patterns: tuple[tuple[JunkClass, str], ...] = (
+        ("junk", rules.junk_mailboxes),
+        ("neutral", rules.neutral_mailboxes),
+        ("notjunk", rules.notjunk_mailboxes),
+    )
+    for meant, pattern in patterns:
+        if pattern and matches(pattern, mailbox_name):
+            return meant
+    unset = [meant for meant, pattern in patterns if not pattern]
     return unset[0] if len(unset) == 1 else None

@@ -17,18 +17,20 @@ from mail.store.blob_rows import BlobRow
 from mail.store.changes import Changes
 from mail.store.mailbox_changes import ensure_mailbox
 from mail.store.names import normalized
-from mail.store.rows import NewMessage, join_keywords
+from mail.store.rows import ArrivalRow, NewMessage, join_keywords
 from mail.store.traces import trace_values
 
 
 @dataclass(frozen=True, slots=True)
 class LocalRecipient:
-    """One recipient of a delivered message, resolved."""
+    """One recipient of a delivered message, resolved. Without `arrival` its copy is filed under no key."""
 
     address: str
     account_id: int
     mailbox: str
     prefix: bytes
+    flags: int = 0
+    arrival: ArrivalRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,10 @@ def _deliver_one(changes: Changes, delivery: Delivery, recipient: LocalRecipient
         state = changes.account(recipient.account_id)
         target = ensure_mailbox(state, recipient.mailbox)
         size = delivery.blob.size + len(recipient.prefix)
-        added = NewMessage(delivery.blob.id, size, delivery.received_at, recipient.prefix)
+        arrival = recipient.arrival or ArrivalRow(target.name, delivery.received_at)
+        added = NewMessage(
+            delivery.blob.id, size, delivery.received_at, recipient.prefix, recipient.flags, arrival=arrival
+        )
         (uid,) = state.add_messages(target.id, [added])
     except MailError as error:
         return Placed(recipient.address, recipient.account_id, recipient.mailbox, error=error)

@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, bindparam, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from mail.errors import NoSuchAddress, NoSuchMailbox, OverQuota
 from mail.events import Event, Expunged, FlagsChanged, MailboxKeywords, MessageAdded
 from mail.now import Clock
 from mail.store.engine import Store
 from mail.store.flags import DELETED, SEEN
-from mail.store.rows import NewMessage, is_one_of, join_keywords, many, plain
+from mail.store.learning import Learning, Place
+from mail.store.rows import NewMessage, is_one_of, join_keywords, many, plain, upsert
 from mail.store.schema import account, blob, blob_content, mailbox, mailbox_keyword, message, trace
 
 
@@ -37,6 +36,7 @@ class MailboxCounters:
 
     id: int
     name: str
+    special_use: str
     uidvalidity: int
     uidnext: int
     messages: int
@@ -57,6 +57,7 @@ class MailboxCounters:
 _MAILBOX = select(
     mailbox.c.id,
     mailbox.c.name,
+    mailbox.c.special_use,
     mailbox.c.uidvalidity,
     mailbox.c.uidnext,
     mailbox.c.messages,
@@ -66,7 +67,12 @@ _MAILBOX = select(
     mailbox.c.highestmodseq,
 )
 _ACCOUNT = select(
-    account.c.modseq, account.c.size, account.c.quota, account.c.next_mailbox_id, account.c.next_uidvalidity
+    account.c.modseq,
+    account.c.size,
+    account.c.quota,
+    account.c.next_mailbox_id,
+    account.c.next_uidvalidity,
+    account.c.incoming,
 )
 # Made once: building a statement costs as much as running it.
 _ACCOUNT_BY_ID = _ACCOUNT.where(account.c.id == bindparam("account_id")).with_for_update()
@@ -102,7 +108,7 @@ class AccountState:
     def __init__(self, changes: "Changes", account_id: int, values: Any) -> None:
         self.changes = changes
         self.id = account_id
-        self._modseq, self.size, self.quota, self.next_mailbox_id, self.next_uidvalidity = values
+        self._modseq, self.size, self.quota, self.next_mailbox_id, self.next_uidvalidity, self.incoming = values
         self.changed = False
         self._by_id: dict[int, MailboxCounters] = {}
         self._by_name: dict[str, MailboxCounters] = {}
@@ -153,6 +159,9 @@ class AccountState:
         self._by_id.clear()
         self._by_name.clear()
 
+    def place(self, counters: MailboxCounters) -> Place:
+        return Place(self.id, self.incoming, counters.name, counters.special_use)
+
     def touch(self, counters: MailboxCounters) -> int:
         """Mark a mailbox as changed now; returns the modseq to give to what changed in it."""
         counters.changed = True
@@ -190,17 +199,17 @@ class AccountState:
         modseq = self.touch(counters)
         now = self.changes.now
         uids: list[int] = []
-        for one in added:
+        for one, flags in zip(added, self.changes.learning.put(self.place(counters), added), strict=True):
             uid = counters.uidnext
             counters.uidnext += 1
-            counters.count(one.flags, one.size, 1)
+            counters.count(flags, one.size, 1)
             self.changes.message_rows.append(
                 {
                     "account_id": self.id,
                     "mailbox_id": mailbox_id,
                     "uid": uid,
                     "modseq": modseq,
-                    "flags": one.flags,
+                    "flags": flags,
                     "keywords": join_keywords(one.keywords) if one.keywords else "",
                     "received_at": one.received_at,
                     "saved_at": now,
@@ -259,6 +268,7 @@ class Changes:
         self.now = now
         self.events: list[Event] = []
         self.wake: set[str] = set()
+        self.learning = Learning(tx, self.wake)
         self.blob_rows: list[dict[str, Any]] = []
         self.content_rows: list[dict[str, Any]] = []
         self.message_rows: list[dict[str, Any]] = []
@@ -307,6 +317,7 @@ class Changes:
         """
         del self.events[events:]
         self.blob_rows, self.content_rows, self.message_rows, self.trace_rows = [], [], [], []
+        self.learning.forget()
         self._accounts.clear()
         # A blob belongs to one entry: those of the neighbours are not added again.
         self._blobs.clear()
@@ -325,8 +336,7 @@ class Changes:
 
     def insert_or_ignore(self, table: Any) -> Any:
         """An insert that leaves a row that exists as it is."""
-        make = sqlite_insert if self.tx.dialect.name == "sqlite" else postgresql_insert
-        return make(table).on_conflict_do_nothing()
+        return upsert(self.tx, table).on_conflict_do_nothing()
 
     def flush(self) -> None:
         """Write what was gathered. `changing` calls it at the end; call it before reading what you added."""
@@ -340,6 +350,7 @@ class Changes:
             if rows:
                 self.tx.execute(statement, rows)
         self.blob_rows, self.content_rows, self.message_rows, self.trace_rows = [], [], [], []
+        self.learning.flush()
         mailboxes: list[dict[str, int]] = []
         accounts: list[dict[str, int]] = []
         for state in self._accounts.values():

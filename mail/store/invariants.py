@@ -11,9 +11,11 @@ from sqlalchemy import Connection, select
 
 from mail.errors import MailError
 from mail.queue.states import OPEN, State
+from mail.store.classes import HAM, SPAM
+from mail.store.history import OF_A_KEY, arrival_number, unpack_keys
 from mail.store.names import INBOX, checked, parents
 from mail.store.rows import join_keywords
-from mail.store.schema import mailbox, mailbox_keyword, message
+from mail.store.schema import arrival, history, mailbox, mailbox_keyword, message
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,85 @@ QUEUE_RULES = (
     ),
 )
 
-RULES = MAILBOX_RULES + QUEUE_RULES
+OF_ARRIVAL = "'account ' || a.account_id || ' blob ' || a.blob_id"
+# mail.store.classes, in SQL.
+CLASS = "CASE WHEN a.ham > 0 AND a.spam = 0 THEN 1 WHEN a.spam > 0 AND a.ham = 0 THEN 2 ELSE 0 END"
+FILED = f"CASE WHEN a.rejected THEN 0 ELSE {CLASS} END"
+COPIES = """
+    SELECT account_id, blob_id, sum(CASE WHEN flags & 192 = 128 THEN 1 ELSE 0 END) AS ham,
+           sum(CASE WHEN flags & 192 = 64 THEN 1 ELSE 0 END) AS spam
+    FROM message GROUP BY account_id, blob_id"""
+
+LEARNING_RULES = (
+    Rule(
+        "arrival",
+        "{}",
+        f"SELECT {OF_ARRIVAL}, a.ham || ' ham and ' || a.spam || ' spam copies kept, ' || c.ham || ' and ' || c.spam"
+        f" || ' counted' FROM arrival a JOIN ({COPIES}) c ON c.account_id = a.account_id AND c.blob_id = a.blob_id"
+        " WHERE a.ham <> c.ham OR a.spam <> c.spam",
+    ),
+    Rule(
+        "arrival",
+        "has no copy; it was meant for {}",
+        f"SELECT {OF_ARRIVAL}, a.mailbox FROM arrival a WHERE NOT EXISTS"
+        " (SELECT 1 FROM message m WHERE m.account_id = a.account_id AND m.blob_id = a.blob_id)",
+    ),
+    Rule(
+        "arrival",
+        "UID {} is classified and has no arrival",
+        f"SELECT {OF_MAILBOX.format('m')}, m.uid FROM message m LEFT JOIN arrival a ON a.account_id = m.account_id"
+        " AND a.blob_id = m.blob_id WHERE m.flags & 192 IN (64, 128) AND a.blob_id IS NULL",
+    ),
+    Rule(
+        "arrival",
+        "filed and trained as {}, and pending says otherwise",
+        f"SELECT {OF_ARRIVAL}, a.filed || ' and ' || a.trained FROM arrival a"
+        f" WHERE a.pending <> (a.trained <> {CLASS} OR a.filed <> {FILED})",
+    ),
+    Rule(
+        "history",
+        f"{{}} rows under one key, more than {OF_A_KEY}",
+        "SELECT 'account ' || account_id || ' key ' || key, count(*) FROM history GROUP BY account_id, key"
+        f" HAVING count(*) > {OF_A_KEY}",
+    ),
+    *(
+        Rule(
+            "junk-words",
+            f"{{}} messages are counted as {name}, and more are noted as such",
+            f"SELECT 'account ' || a.account_id, coalesce(max(t.{name}s), 0) FROM arrival a LEFT JOIN junk_total t"
+            f" ON t.account_id = a.account_id WHERE a.trained = {number} GROUP BY a.account_id"
+            f" HAVING count(*) > coalesce(max(t.{name}s), 0)",
+        )
+        for name, number in (("ham", HAM), ("spam", SPAM))
+    ),
+    Rule(
+        "junk-words",
+        "word {} has impossible counts",
+        "SELECT 'account ' || account_id, word FROM junk_word WHERE ham < 0 OR spam < 0 OR ham + spam = 0",
+    ),
+    Rule(
+        "junk-words",
+        "negative totals: {}",
+        "SELECT 'account ' || account_id, hams || ' and ' || spams FROM junk_total WHERE hams < 0 OR spams < 0",
+    ),
+    *(
+        Rule(
+            "orphan",
+            "has rows in {}",
+            f"SELECT DISTINCT 'account ' || t.account_id, '{table}' FROM {table} t LEFT JOIN account a"
+            f" ON a.id = {whose} WHERE a.id IS NULL",
+        )
+        for table, whose in (
+            ("arrival", "t.account_id"),
+            ("history", "t.account_id"),
+            ("sent_to", "t.account_id"),
+            ("junk_word", "abs(t.account_id)"),
+            ("junk_total", "abs(t.account_id)"),
+        )
+    ),
+)
+
+RULES = MAILBOX_RULES + QUEUE_RULES + LEARNING_RULES
 
 
 def _unregistered_keywords(connection: Connection) -> Iterator[tuple[str, str, str]]:
@@ -225,8 +305,28 @@ def _spelled(name: str) -> bool:
         return False
 
 
+def _misfiled_history(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """What history says of a message that is there is what its arrival says; of those that are gone it says what was
+    learnt.
+    """
+    owners = connection.execute(select(history.c.account_id).distinct()).scalars().all()
+    for account_id in owners:
+        filed = {
+            arrival_number(blob_id): (found, set(unpack_keys(keys)))
+            for blob_id, found, keys in connection.execute(
+                select(arrival.c.blob_id, arrival.c.filed, arrival.c["keys"]).where(arrival.c.account_id == account_id)
+            )
+        }
+        rows = select(history.c.key, history.c.arrival, history.c.junk).where(history.c.account_id == account_id)
+        for key, number, junk in connection.execute(rows):
+            found, keys = filed.get(number, (SPAM if junk else HAM, {key}))
+            if found != (SPAM if junk else HAM) or key not in keys:
+                yield "history", f"account {account_id} key {key}", f"says {bool(junk)} of a message filed as {found}"
+
+
 # (kind, subject, what is wrong)
 FUNCTIONS: tuple[Callable[[Connection], Iterator[tuple[str, str, str]]], ...] = (
     _unregistered_keywords,
     _misnamed_mailboxes,
+    _misfiled_history,
 )

@@ -7,7 +7,8 @@ from mail.events import MailboxChanged
 from mail.store.changes import AccountState, MailboxCounters
 from mail.store.message_changes import move
 from mail.store.names import INBOX, SEPARATOR, SPECIAL_USES, checked, normalized, parents
-from mail.store.schema import mailbox, mailbox_keyword, message, subscription, vanished
+from mail.store.rows import plain
+from mail.store.schema import arrival, mailbox, mailbox_keyword, message, subscription, vanished
 
 
 def create_mailbox(
@@ -40,7 +41,7 @@ def ensure_mailbox(state: AccountState, name: str) -> MailboxCounters:
 
 
 def _add(state: AccountState, name: str, special_use: str, *, subscribed: bool) -> MailboxCounters:
-    made = MailboxCounters(state.next_mailbox_id, name, state.next_uidvalidity, 1, 0, 0, 0, 0, 1)
+    made = MailboxCounters(state.next_mailbox_id, name, special_use, state.next_uidvalidity, 1, 0, 0, 0, 0, 1)
     state.next_mailbox_id += 1
     state.next_uidvalidity += 1
     modseq = state.touch(made)
@@ -125,12 +126,24 @@ def delete_mailbox(state: AccountState, name: str) -> None:
         raise MailboxHasChildren(wanted)
     tx = state.changes.tx
     state.changes.flush()
+    state.changes.learning.removed(state.place(counters), _learnt(state, counters.id))
     state.size -= counters.size
     for table in (message, vanished, mailbox_keyword):
         tx.execute(delete(table).where(table.c.account_id == state.id, table.c.mailbox_id == counters.id))
     tx.execute(delete(mailbox).where(mailbox.c.account_id == state.id, mailbox.c.id == counters.id))
     state.changes.events.append(MailboxChanged(state.id, counters.id, state.modseq))
     state.forget_mailboxes()
+
+
+def _learnt(state: AccountState, mailbox_id: int) -> list[tuple[int, str]]:
+    """(flags, blob) of the messages of a mailbox that anything may have been learnt of."""
+    wanted = (
+        select(message.c.flags, message.c.blob_id)
+        .join(arrival, (arrival.c.account_id == message.c.account_id) & (arrival.c.blob_id == message.c.blob_id))
+        .where(message.c.account_id == state.id, message.c.mailbox_id == mailbox_id)
+    )
+    found: list[tuple[int, str]] = plain(state.changes.tx.execute(wanted)).fetchall()
+    return found
 
 
 def subscribe(state: AccountState, name: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from mail.store.changes import AccountState, MailboxCounters
+from mail.store.classes import CLASSIFYING
 from mail.store.flags import DELETED, SEEN
 from mail.store.rows import NewMessage, StoredFlags, StoreResult, is_one_of, join_keywords, many, plain
 from mail.store.schema import message, vanished
@@ -42,6 +43,7 @@ def store_flags(
     counters = state.mailbox(mailbox_id)
     found = _selected(state, mailbox_id, uids, message.c.uid, message.c.modseq, message.c.flags, message.c.keywords)
     changed: list[StoredFlags] = []
+    reclassified: dict[int, tuple[int, int]] = {}
     modified: list[int] = []
     for uid, modseq, flags, keywords in found:
         if unchanged_since is not None and modseq > unchanged_since:
@@ -58,6 +60,8 @@ def store_flags(
             continue
         counters.unseen += int(bool(flags & SEEN)) - int(bool(new_flags & SEEN))
         counters.deleted += int(bool(new_flags & DELETED)) - int(bool(flags & DELETED))
+        if (flags ^ new_flags) & CLASSIFYING:
+            reclassified[uid] = (flags, new_flags)
         changed.append(StoredFlags(uid, 0, new_flags, new_keywords))
     # A keyword counts as used by the mailbox even where every message had it, or none was there to get it (S03).
     if changed or found:
@@ -67,6 +71,12 @@ def store_flags(
     modseq = state.touch(counters)
     changed = [StoredFlags(uid, modseq, flags, keywords) for uid, _, flags, keywords in changed]
     _write_flags(state, mailbox_id, changed, modseq)
+    if reclassified:
+        found = _selected(
+            state, mailbox_id, list(reclassified), message.c.uid, message.c.blob_id, message.c.received_at
+        )
+        learnt = [(blob_id, received_at, *reclassified[uid]) for uid, blob_id, received_at in found]
+        state.changes.learning.reflagged(state.place(counters), learnt)
     state.flags_changed(counters, [row.uid for row in changed])
     return StoreResult(changed, modified)
 
@@ -86,24 +96,26 @@ def _write_flags(state: AccountState, mailbox_id: int, changed: list[StoredFlags
 def expunge(state: AccountState, mailbox_id: int, uids: Sequence[int]) -> list[int]:
     """Remove messages; returns the UIDs that were there. Their blobs go when no row names them any more."""
     counters = state.mailbox(mailbox_id)
-    found = _selected(state, mailbox_id, uids, message.c.uid, message.c.flags, message.c.size)
+    columns = (message.c.uid, message.c.flags, message.c.size, message.c.blob_id)
+    found = _selected(state, mailbox_id, uids, *columns)
     _remove(state, counters, found)
-    return [uid for uid, _, _ in found]
+    return [uid for uid, *_ in found]
 
 
-def _remove(state: AccountState, counters: MailboxCounters, found: list[tuple[int, int, int]]) -> None:
-    """Take away rows of (uid, flags, size)."""
+def _remove(state: AccountState, counters: MailboxCounters, found: list[tuple[int, int, int, str]]) -> None:
+    """Take away rows of (uid, flags, size, blob id)."""
     if not found:
         return
     tx = state.changes.tx
     modseq = state.touch(counters)
-    gone = [uid for uid, _, _ in found]
+    gone = [uid for uid, *_ in found]
     tx.execute(delete(message).where(*_among(tx, state.id, counters.id)), {"uids": many(tx, gone)})
     rows = [{"account_id": state.id, "mailbox_id": counters.id, "modseq": modseq, "uid": uid} for uid in gone]
     tx.execute(insert(vanished), rows)
-    for _, flags, size in found:
+    for _, flags, size, _ in found:
         counters.count(flags, size, -1)
-    state.size -= sum(size for _, _, size in found)
+    state.size -= sum(size for _, _, size, _ in found)
+    state.changes.learning.removed(state.place(counters), [(flags, blob_id) for _, flags, _, blob_id in found])
     state.expunged(counters, gone)
 
 
@@ -120,16 +132,22 @@ _WHOLE = (
 
 def copy(state: AccountState, mailbox_id: int, uids: Sequence[int], to_mailbox_id: int) -> list[tuple[int, int]]:
     """Rows only: the content is shared. Returns (source UID, new UID) in ascending order. OverQuota."""
-    return _put(state, _selected(state, mailbox_id, uids, *_WHOLE), to_mailbox_id)
+    return _put(state, _selected(state, mailbox_id, uids, *_WHOLE), mailbox_id, to_mailbox_id)
 
 
-def _put(state: AccountState, found: list[Any], to_mailbox_id: int) -> list[tuple[int, int]]:
+def _put(state: AccountState, found: list[Any], mailbox_id: int, to_mailbox_id: int) -> list[tuple[int, int]]:
+    """Add copies of rows of `_WHOLE` to a mailbox, which may change their junk flags."""
+    if not found:
+        return []
+    given = state.changes.learning.taken(
+        state.place(state.mailbox(to_mailbox_id)),
+        [(row[1], row[5]) for row in found],
+        elsewhere=mailbox_id != to_mailbox_id,
+    )
     added = [
         NewMessage(blob_id, size, received_at, prefix, flags, tuple(keywords.split()))
-        for _, flags, size, keywords, received_at, blob_id, prefix in found
+        for (_, _, size, keywords, received_at, blob_id, prefix), flags in zip(found, given, strict=True)
     ]
-    if not added:
-        return []
     return list(zip([row[0] for row in found], state.add_messages(to_mailbox_id, added), strict=True))
 
 
@@ -137,5 +155,9 @@ def move(state: AccountState, mailbox_id: int, uids: Sequence[int], to_mailbox_i
     """Copy and remove, in one (RFC 6851 §3.3). Returns (source UID, new UID)."""
     found = _selected(state, mailbox_id, uids, *_WHOLE)
     # What moves takes no new room: leave first, so that a full account can tidy up.
-    _remove(state, state.mailbox(mailbox_id), [(uid, flags, size) for uid, flags, size, *_ in found])
-    return _put(state, found, to_mailbox_id)
+    _remove(
+        state,
+        state.mailbox(mailbox_id),
+        [(uid, flags, size, blob_id) for uid, flags, size, _, _, blob_id, _ in found],
+    )
+    return _put(state, found, mailbox_id, to_mailbox_id)

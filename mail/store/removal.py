@@ -54,7 +54,8 @@ def remove_account(tx: Connection, account_id: int) -> None:
     accounts.leave_aliases(tx, going)
     _end_queue(tx, account_id)
     for table in _OWNED:
-        tx.execute(delete(table).where(table.c.account_id == account_id))
+        # The negative: junk words that are being counted anew.
+        tx.execute(delete(table).where(table.c.account_id.in_((account_id, -account_id))))
     tx.execute(delete(outbox).where(outbox.c.account_id == account_id))
     tx.execute(delete(account).where(account.c.id == account_id))
 

@@ -1,12 +1,14 @@
-"""The rows others see, as plain values; and the two phrases SQLite and PostgreSQL spell differently."""
+"""The rows others see, as plain values; and the phrases SQLite and PostgreSQL spell differently."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ARRAY, ColumnElement, Connection, CursorResult, bindparam, column, func, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, CursorResult, Table, bindparam, column, func, select
 from sqlalchemy import any_ as sql_any
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,24 @@ class MailboxRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ArrivalRow:
+    """How a message came: what it is filed under once it is classified. `mailbox` is where it was meant to go, whose
+    history the keys are of; `rejected`: refused, and kept all the same.
+    """
+
+    mailbox: str
+    received_at: int
+    keys: tuple[int, ...] = ()
+    localpart: int = 0
+    rejected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NewMessage:
-    """One message to put into a mailbox; its blob row exists or is added in the same transaction."""
+    """One message to put into a mailbox; its blob row exists or is added in the same transaction.
+
+    `arrival` for one that was delivered; the first of an account and blob counts.
+    """
 
     blob_id: str
     size: int
@@ -36,6 +54,7 @@ class NewMessage:
     prefix: bytes = b""
     flags: int = 0
     keywords: tuple[str, ...] = ()
+    arrival: ArrivalRow | None = None
 
 
 class StoredFlags(NamedTuple):
@@ -63,6 +82,11 @@ def is_one_of(connection: Connection, of: ColumnElement[Any], name: str) -> Colu
 
 def many(connection: Connection, values: Iterable[int] | Iterable[str]) -> object:
     return orjson.dumps(list(values)).decode() if connection.dialect.name == "sqlite" else list(values)
+
+
+def upsert(connection: Connection, table: Table) -> Any:
+    """An INSERT that can say what happens to a row that is there: both spell it alike, each with its own type."""
+    return sqlite_insert(table) if connection.dialect.name == "sqlite" else postgresql_insert(table)
 
 
 def plain(result: CursorResult[Any]) -> Any:

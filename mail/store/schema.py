@@ -17,13 +17,16 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
-    SmallInteger,
     Table,
     Text,
 )
 
-metadata = MetaData()
+from mail.store.learning_schema import arrival as arrival
+from mail.store.learning_schema import history as history
+from mail.store.learning_schema import junk_total as junk_total
+from mail.store.learning_schema import junk_word as junk_word
+from mail.store.learning_schema import metadata as metadata
+from mail.store.learning_schema import sent_to as sent_to
 
 # SQLite gives an INTEGER PRIMARY KEY its fast row number only under that very type name.
 Id = BigInteger().with_variant(Integer, "sqlite")
@@ -211,68 +214,6 @@ blob_content = Table(
     Column("blob_id", ForeignKey("blob.id", ondelete="CASCADE"), primary_key=True),
     Column("octets", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
-)
-
-# How a message came to an account: what its reputation and its junk words are filed under, and as what.
-# One row a blob and account, while a copy is there; APPENDed messages get one when they are first classified.
-arrival = Table(
-    "arrival",
-    metadata,
-    Column("account_id", BigInteger, primary_key=True),
-    Column("blob_id", Text, primary_key=True),
-    Column("mailbox", Text, nullable=False, doc="where it was meant to go: whose history it belongs to"),
-    Column("received_at", BigInteger, nullable=False),
-    Column("keys", LargeBinary, nullable=False, default=b"", doc="history keys, 8 octets each, big-endian, signed"),
-    Column("localpart", BigInteger, nullable=False, default=0, doc="hash of the author's localpart"),
-    Column("rejected", Boolean, nullable=False, default=False, doc="refused, and kept in Rejects or by a ruleset"),
-    Column("ham", Integer, nullable=False, default=0, doc="copies flagged $NotJunk and not $Junk"),
-    Column("spam", Integer, nullable=False, default=0, doc="copies flagged $Junk and not $NotJunk"),
-    Column("filed", SmallInteger, nullable=False, default=0, doc="in history as: 0 not, 1 ham, 2 spam"),
-    Column("trained", SmallInteger, nullable=False, default=0, doc="its words are counted as: 0 not, 1 ham, 2 spam"),
-    Column("pending", Boolean, nullable=False, default=False, doc="`trained` must be brought to what ham and spam say"),
-    sqlite_with_rowid=False,
-)
-Index("arrival_pending", arrival.c.account_id, sqlite_where=arrival.c.pending, postgresql_where=arrival.c.pending)
-
-# Classified messages under each of their keys, newest first, bounded for a key (mail.policy.reputation).
-history = Table(
-    "history",
-    metadata,
-    Column("account_id", BigInteger, primary_key=True),
-    Column("key", BigInteger, primary_key=True, autoincrement=False),
-    Column("at", BigInteger, primary_key=True, autoincrement=False),
-    Column("arrival", BigInteger, primary_key=True, autoincrement=False, doc="the first 64 bits of the blob's id"),
-    Column("junk", Boolean, nullable=False),
-    Column("localpart", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-# Whom the account wrote to: addresses, domains, organizational domains, hashed. Filled by what is put into Sent.
-sent_to = Table(
-    "sent_to",
-    metadata,
-    Column("account_id", BigInteger, primary_key=True),
-    Column("key", BigInteger, primary_key=True, autoincrement=False),
-    Column("at", BigInteger, nullable=False, doc="the last time"),
-    sqlite_with_rowid=False,
-)
-
-junk_word = Table(
-    "junk_word",
-    metadata,
-    Column("account_id", BigInteger, primary_key=True),
-    Column("word", BigInteger, primary_key=True, autoincrement=False, doc="hash, mail.junk.words"),
-    Column("ham", Integer, nullable=False),
-    Column("spam", Integer, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-junk_total = Table(
-    "junk_total",
-    metadata,
-    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("hams", BigInteger, nullable=False, default=0),
-    Column("spams", BigInteger, nullable=False, default=0),
 )
 
 # What a DMARC aggregate report is made of (features-1 item 12).

@@ -12,7 +12,7 @@ from mail.log import Log
 from mail.now import SetClock, SystemClock
 from mail.runtime.jobs import JOBS
 from tests.redis_server import RedisServer
-from workers.clock import GATHER_SECONDS, Scheduler, enqueue
+from workers.clock import Scheduler, enqueue
 from workers.health import Health
 from workers.safe_job import SafeJob
 
@@ -44,7 +44,7 @@ def test_a_wake_up_makes_its_job_due_at_once_and_many_make_it_due_once(tmp_path)
     for _ in range(50):
         made.woken("deliver")
     assert made.due() == []
-    clock.move(GATHER_SECONDS)
+    clock.move(JOBS["deliver"].gather_seconds)
     assert made.due() == ["deliver"]
 
 
@@ -58,7 +58,9 @@ def test_one_waiting_job_of_a_kind_is_enough(redis_server):
     with redis.Redis.from_url(redis_server.url, protocol=2) as connection:
         assert enqueue(connection, "deliver")
         assert not enqueue(connection, "deliver")
-        assert enqueue(connection, "upkeep")
+        # One queue, two kinds: neither stands in for the other.
+        assert enqueue(connection, "learn") and enqueue(connection, "upkeep")
+        assert not enqueue(connection, "learn") and not enqueue(connection, "upkeep")
         (job_id,) = Queue("deliver", connection=connection, serializer="json").job_ids
         job = SafeJob.fetch(job_id, connection=connection, serializer="json")
         assert job.func_name == "deliver" and not job.args and job.result_ttl == 0
@@ -81,7 +83,7 @@ def test_the_clock_enqueues_ticks_hears_and_outlives_redis(redis_server: RedisSe
     thread = threading.Thread(target=made.run)
     thread.start()
     try:
-        until(lambda: waiting(redis_server, "deliver") == 1 and waiting(redis_server, "chores") == 1)
+        until(lambda: waiting(redis_server, "deliver") == 1 and waiting(redis_server, "chores") == 2)
         with redis.Redis.from_url(redis_server.url, protocol=2) as connection:
             connection.flushall()
             until(lambda: connection.publish(job_channel("deliver"), b"1") == 1)

@@ -1,51 +1,69 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mail.errors import Invalid
-from mail.policy.automatic_flags import JUNK, NEUTRAL, NOTJUNK, AutomaticFlags, check, class_for
+from mail.policy.account_rules import AccountRules
+from mail.policy.automatic_flags import check_patterns, class_for
 
-DEFAULT = AutomaticFlags()
-
-
-def test_by_default_the_inbox_is_neutral_junk_is_junk_and_all_else_is_good() -> None:
-    for name in ("Inbox", "INBOX/sub", "Introbox", "Postmaster", "DMARC", "TLSRPT", "Rejects", "Neutral"):
-        assert class_for(name, (), DEFAULT) == NEUTRAL
-    for name in ("Junk", "junk/2026", "Spam", "SPAMMY"):
-        assert class_for(name, (), DEFAULT) == JUNK
-    for name in ("Archive", "Trash", "My junk", "Familie/Ömer"):
-        assert class_for(name, (), DEFAULT) == NOTJUNK
+RULES = AccountRules()
 
 
-def test_the_special_use_says_junk_whatever_the_name_and_the_setting() -> None:
-    assert class_for("Unerwünscht", ("\\Junk",), DEFAULT) == JUNK
-    assert class_for("Unerwünscht", ("\\Junk",), replace(DEFAULT, enabled=False)) == JUNK
-    assert class_for("Junk", ("\\Archive",), replace(DEFAULT, enabled=False)) is None
+@pytest.mark.parametrize(
+    ("name", "uses", "meant"),
+    [
+        ("Junk", "\\Junk", "junk"),
+        ("Rubbish", "\\Archive \\Junk", "junk"),
+        ("spam 2026", "", "junk"),
+        ("JUNK", "", "junk"),
+        ("Inbox", "", "neutral"),
+        ("Inbox/Work", "", "neutral"),
+        ("Rejects", "", "neutral"),
+        ("DMARC", "", "neutral"),
+        ("Archive", "\\Archive", "notjunk"),
+        ("Not junk", "", "notjunk"),
+    ],
+)
+def test_the_default_patterns_sort_mailboxes_into_three(name: str, uses: str, meant: str):
+    assert class_for(name, uses, RULES) == meant
 
 
-def test_with_two_of_three_set_the_third_class_takes_the_rest() -> None:
-    assert class_for("other", (), AutomaticFlags(junk="", neutral="^inbox", notjunk="^archive")) == JUNK
-    assert class_for("other", (), AutomaticFlags(junk="^junk", neutral="", notjunk="^archive")) == NEUTRAL
-    assert class_for("other", (), AutomaticFlags(junk="^junk", neutral="^inbox", notjunk="")) == NOTJUNK
+def test_of_three_patterns_the_empty_one_takes_the_rest():
+    rules = AccountRules(junk_mailboxes="", neutral_mailboxes="^inbox", notjunk_mailboxes="^archive")
+    assert class_for("Other", "", rules) == "junk"
+    rules = AccountRules(junk_mailboxes="^junk", neutral_mailboxes="", notjunk_mailboxes="^archive")
+    assert class_for("Other", "", rules) == "neutral"
 
 
-def test_with_all_or_one_or_none_set_the_rest_is_left_as_it_was() -> None:
-    assert class_for("other", (), AutomaticFlags(junk="^junk", neutral="^inbox", notjunk="^archive")) is None
-    assert class_for("other", (), AutomaticFlags(junk="^junk", neutral="", notjunk="")) is None
-    assert class_for("other", (), AutomaticFlags(junk="", neutral="", notjunk="")) is None
+def test_with_three_patterns_or_one_the_rest_means_nothing():
+    full = replace(RULES, notjunk_mailboxes="^archive")
+    one = AccountRules(neutral_mailboxes="")
+    assert class_for("Other", "", full) is class_for("Other", "", one) is None
+    assert class_for("Archive", "", full) == "notjunk"
 
 
-def test_junk_is_asked_before_neutral_and_neutral_before_not_junk() -> None:
-    everything = AutomaticFlags(junk="^a", neutral="^(a|b)", notjunk=".")
-    assert [class_for(name, (), everything) for name in ("a", "b", "c")] == [JUNK, NEUTRAL, NOTJUNK]
+def test_the_first_pattern_that_matches_decides():
+    rules = AccountRules(junk_mailboxes="x", neutral_mailboxes="xy", notjunk_mailboxes="xyz")
+    assert class_for("XYZ", "", rules) == "junk"
 
 
-def test_a_move_into_junk_and_out_again_is_junk_and_then_good() -> None:
-    path = ("Inbox", "Junk", "Archive")
-    assert [class_for(name, (), DEFAULT) for name in path] == [NEUTRAL, JUNK, NOTJUNK]
+def test_without_automatic_flags_only_the_special_use_says_something():
+    rules = replace(RULES, automatic_flags=False)
+    assert class_for("Spam", "", rules) is None
+    assert class_for("Spam", "\\Junk", rules) == "junk"
 
 
-def test_an_expression_that_cannot_be_used_is_refused_in_the_settings() -> None:
-    check(DEFAULT)
-    with pytest.raises(Invalid):
-        check(replace(DEFAULT, notjunk="("))
+def test_a_pattern_that_is_none_is_named_and_matches_nothing():
+    rules = replace(RULES, junk_mailboxes="(")
+    with pytest.raises(Invalid, match="junk_mailboxes"):
+        check_patterns(rules)
+    assert class_for("(", "", rules) == "notjunk"
+    check_patterns(RULES)
+
+
+@given(st.text(max_size=60), st.text(max_size=20), st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
+def test_no_name_and_no_pattern_raises(name: str, uses: str, junk: str, neutral: str, notjunk: str):
+    rules = AccountRules(junk_mailboxes=junk, neutral_mailboxes=neutral, notjunk_mailboxes=notjunk)
+    assert class_for(name, uses, rules) in ("junk", "neutral", "notjunk", None)

@@ -1,7 +1,7 @@
 """Mailboxes change by one door, and their counters are always what counting gives: on both databases."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -26,19 +26,25 @@ OCTETS = b"Subject: Hello\r\nFrom: a@example.org\r\nDate: Tue, 24 Nov 2026 10:00
 class Heard(list[Event]):
     """A publisher that remembers."""
 
-    def publish(self, happened: object, *, wake: object = ()) -> None:
-        self.extend(happened)  # type: ignore[arg-type]
+    def __init__(self) -> None:
+        super().__init__()
+        self.woken: list[str] = []
+
+    def publish(self, happened: Iterable[Event], *, wake: Iterable[str] = ()) -> None:
+        self.extend(happened)
+        self.woken.extend(wake)
 
 
 class World:
     """One account, its changes, and what was published."""
 
-    def __init__(self, store: Store, clock: SetClock) -> None:
+    def __init__(self, store: Store, clock: SetClock, *, blobs: int = 0) -> None:
+        """`blobs`: how many the store has already."""
         self.store, self.clock, self.heard = store, clock, Heard()
         with changing(store, self.heard, clock=clock) as changes:
-            self.account = accounts.add_account(changes, "ann")
+            self.account = accounts.add_account(changes, f"ann{blobs or ''}")
         self.heard.clear()
-        self._blobs = 0
+        self._blobs = blobs
 
     @contextmanager
     def change(self) -> Iterator[AccountState]:

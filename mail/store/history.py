@@ -1,0 +1,146 @@
+"""What an account's owner said about earlier mail, and whom he wrote to: the past that reputation is made of (B06).
+
+A classified message has a row under each of its keys; the newest 100 of a key are kept.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import nlargest
+from struct import pack, unpack
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, bindparam, delete, func, select
+
+from mail.store.classes import NONE, SPAM
+from mail.store.rows import is_one_of, many, plain, upsert
+from mail.store.schema import history, sent_to
+
+# Reputation looks at 50 (features B06); beyond that is for those taken back.
+OF_A_KEY = 100
+
+
+class Filing(NamedTuple):
+    """A message whose class has changed, from `filed` to `now`."""
+
+    blob_id: str
+    at: int
+    keys: bytes
+    localpart: int
+    filed: int
+    now: int
+
+
+class Past(NamedTuple):
+    at: int
+    junk: bool
+    localpart: int
+
+
+def pack_keys(keys: Sequence[int]) -> bytes:
+    """As `arrival.keys` holds them."""
+    return pack(f">{len(keys)}q", *keys)
+
+
+def unpack_keys(octets: bytes) -> tuple[int, ...]:
+    return unpack(f">{len(octets) // 8}q", octets)
+
+
+def arrival_number(blob_id: str) -> int:
+    """`history.arrival` of a blob."""
+    return int.from_bytes(bytes.fromhex(blob_id[:16]), signed=True)
+
+
+_REMOVE = delete(history).where(
+    history.c.account_id == bindparam("of_account"),
+    history.c.key == bindparam("of_key"),
+    history.c.at == bindparam("of_at"),
+    history.c.arrival == bindparam("of_arrival"),
+)
+_SURPLUS = (
+    select(history.c.key, history.c.at, history.c.arrival)
+    .where(history.c.account_id == bindparam("of_account"), history.c.key == bindparam("of_key"))
+    .order_by(history.c.at.desc(), history.c.arrival.desc())
+    .offset(OF_A_KEY)
+)
+
+
+def file(tx: Connection, account_id: int, filings: Iterable[Filing]) -> None:
+    """Bring the rows of messages to their new class."""
+    kept: dict[int, list[dict[str, Any]]] = {}
+    gone: list[tuple[int, int, int]] = []
+    for one in filings:
+        arrival = arrival_number(one.blob_id)
+        if one.now == NONE:
+            gone += [(key, one.at, arrival) for key in unpack_keys(one.keys)]
+            continue
+        values = {"account_id": account_id, "at": one.at, "arrival": arrival, "localpart": one.localpart}
+        values["junk"] = one.now == SPAM
+        for key in unpack_keys(one.keys):
+            kept.setdefault(key, []).append({"key": key, **values})
+    _remove(tx, account_id, gone)
+    if kept:
+        _keep(tx, account_id, kept)
+
+
+def _keep(tx: Connection, account_id: int, kept: Mapping[int, list[dict[str, Any]]]) -> None:
+    # In the order of the table: half the time of random places.
+    rows = [row for key in sorted(kept) for row in nlargest(OF_A_KEY, kept[key], lambda row: row["at"])]
+    insert = upsert(tx, history)
+    # The class may have changed from one to the other.
+    tx.execute(
+        insert.on_conflict_do_update(index_elements=history.primary_key, set_={"junk": insert.excluded.junk}), rows
+    )
+    counted = (
+        select(history.c.key)
+        .where(history.c.account_id == bindparam("of_account"), is_one_of(tx, history.c.key, "keys"))
+        .group_by(history.c.key)
+        .having(func.count() > OF_A_KEY)
+    )
+    full = plain(tx.execute(counted, {"of_account": account_id, "keys": many(tx, kept)})).fetchall()
+    for (key,) in full:
+        _remove(tx, account_id, tx.execute(_SURPLUS, {"of_account": account_id, "of_key": key}).all())
+
+
+def _remove(tx: Connection, account_id: int, rows: Iterable[tuple[int, int, int]]) -> None:
+    """Take away rows of (key, at, arrival)."""
+    places = [
+        {"of_account": account_id, "of_key": key, "of_at": at, "of_arrival": arrival} for key, at, arrival in rows
+    ]
+    if places:
+        tx.execute(_REMOVE, places)
+
+
+def load_history(connection: Connection, account_id: int, keys: Sequence[int]) -> dict[int, list[Past]]:
+    """What is filed under each of these keys, newest first; keys without a past are missing."""
+    wanted = (
+        select(history.c.key, history.c.at, history.c.junk, history.c.localpart)
+        .where(history.c.account_id == bindparam("account_id"), is_one_of(connection, history.c.key, "keys"))
+        .order_by(history.c.key, history.c.at.desc())
+    )
+    values = {"account_id": account_id, "keys": many(connection, keys)}
+    found: dict[int, list[Past]] = {}
+    for key, at, junk, localpart in plain(connection.execute(wanted, values)).fetchall():
+        found.setdefault(key, []).append(Past(at, bool(junk), localpart))
+    return found
+
+
+def load_sent(connection: Connection, account_id: int, keys: Sequence[int]) -> dict[int, int]:
+    """When the account last wrote to those of these keys that it wrote to."""
+    wanted = select(sent_to.c.key, sent_to.c.at).where(
+        sent_to.c.account_id == bindparam("account_id"), is_one_of(connection, sent_to.c.key, "keys")
+    )
+    return dict(
+        plain(connection.execute(wanted, {"account_id": account_id, "keys": many(connection, keys)})).fetchall()
+    )
+
+
+def add_sent(tx: Connection, account_id: int, sent: Mapping[int, int]) -> None:
+    """Note when the account wrote to these keys; an older time changes nothing."""
+    rows = [{"account_id": account_id, "key": key, "at": sent[key]} for key in sorted(sent)]
+    if not rows:
+        return
+    insert = upsert(tx, sent_to)
+    newer = insert.excluded.at > sent_to.c.at
+    tx.execute(
+        insert.on_conflict_do_update(index_elements=sent_to.primary_key, set_={"at": insert.excluded.at}, where=newer),
+        rows,
+    )
