@@ -34,7 +34,8 @@ class Case:
 def case_of(message: MessageFacts, recipient: RecipientFacts, now_ms: int) -> Case:
     history = recipient.history
     reputation = NOTHING if history is None else judge(history, message, now_ms, recipient.forwarder)
-    suspicious = reputation.is_weak and message.iprev != "pass"
+    # "none" is not looked up: a client of our own network.
+    suspicious = reputation.is_weak and message.iprev not in ("pass", "none")
     threshold = recipient.threshold + recipient.noise
     strict = _strict_cause(message, recipient, suspicious) if threshold > STRICT_THRESHOLD else ""
     used = STRICT_THRESHOLD if strict else threshold

@@ -127,9 +127,6 @@ class RecipientFacts(_Facts):
     rate_exceeded: str = ""  # which limit of `mail.policy.rates`, in words
     over_quota: bool = False
 
-    alias_members_only: bool = False  # the address is an alias to which only members may write
-    alias_member: bool = False  # the author is one
-
     ruleset_id: int = 0  # the ruleset that matched; 0 when none did, and the next five are empty
     ruleset_mailbox: str = ""
     is_forward: bool = False

@@ -21,7 +21,6 @@ from mail.smtp.replies import Reply, reply_for
 
 UNSAID = Reply(451, "4.3.0", "error processing")
 TOO_MANY = Reply(452, "4.2.2", "too many messages for this account from your network, try again later")
-MEMBERS_ONLY = Reply(550, "5.7.2", "only members may send to this address")
 BAD_AUTHOR = Reply(550, "5.7.1", "Message must have exactly one valid From header")
 BY_DMARC = Reply(550, "5.7.26", "rejecting per dmarc policy")
 
@@ -33,15 +32,6 @@ def high_rate(case: Case) -> Opinion | None:
     if not case.recipient.rate_exceeded:
         return None
     return Opinion("high-rate", case.recipient.rate_exceeded, TOO_MANY, convertible=False, kept=False)
-
-
-def alias_members(case: Case) -> Opinion | None:
-    """Who is a member is judged by an author that is proved: anybody can write a member's name."""
-    recipient = case.recipient
-    if not recipient.alias_members_only or (recipient.alias_member and case.message.from_validated):
-        return None
-    sentence = "only members may write to this alias, and the author is not proved to be one"
-    return Opinion("alias-members-only", sentence, MEMBERS_ONLY, convertible=False, kept=False)
 
 
 def list_allow(case: Case) -> Opinion | None:
@@ -156,9 +146,7 @@ def no_bad_signals(_case: Case) -> Opinion:
 
 Rule = Callable[[Case], Opinion | None]
 
-BEFORE_REPUTATION: tuple[Rule, ...] = (
-    *(high_rate, alias_members, list_allow, author, dmarc, verified_author, history_unread),
-)
+BEFORE_REPUTATION: tuple[Rule, ...] = (*(high_rate, list_allow, author, dmarc, verified_author, history_unread),)
 BY_REPUTATION: tuple[Rule, ...] = (known_sender, report, spf, iprev, subject_pass)
 BY_CONTENT: tuple[Rule, ...] = (junk_filter, blocklists, no_bad_signals)
 

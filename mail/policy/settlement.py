@@ -13,7 +13,7 @@ from mail.smtp.replies import Reply
 JUNK_MAILBOX = "Junk"
 
 # Refusals that are not about what the message is: the recipient, or the rules of the address, cannot have it.
-_NOWHERE = frozenset({"high-rate", "over-quota", "alias-members-only", "msg-auth-required"})
+_NOWHERE = frozenset({"high-rate", "over-quota", "msg-auth-required"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ ACCEPT, REJECT, REJECTS_TO_MAILBOX = "accept", "reject", "rejects-to-mailbox"
 
 # Stable words: metrics, logs, traces and tests key on them. The methods of `mail.policy.reputation` are reasons too.
 REASONS = (
-    *("high-rate", "alias-members-only", "list-allow", "author-defect", "dmarc-policy", "msg-auth-required"),
+    *("high-rate", "list-allow", "author-defect", "dmarc-policy", "msg-auth-required"),
     *("reputation-error", "reporting", "spf-policy", "iprev", "subjectpass-error", "subjectpass"),
     *("junk-filter-error", "junk-classify-error", "junk-content", "junk-content-strict", "dns-blocklisted"),
     *("give-subjectpass", "no-bad-signals", "over-quota"),

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from mail import homographs
 from mail.accounts.routing import POSTMASTER
 from mail.address import Address, canonical, parse_address, parse_domain
-from mail.errors import BadAddress, Exists, Invalid, NoSuchAddress, NotFound
+from mail.errors import BadAddress, Exists, Invalid, NotFound
 from mail.smtp.replies import parse_refusal
 from mail.store import names
 from mail.store.changes import AccountState, Changes
@@ -57,14 +57,6 @@ class AccountRow:
     login_disabled: str
     quota: int
     size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Octets the account holds, and may hold (0: no limit)."""
-
-    size: int
-    quota: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +129,6 @@ def find_account(connection: Connection, name: str) -> AccountRow:
     if values is None:
         raise NotFound(public=f"no account {name}; `mailctl account list` shows those there are")
     return AccountRow(*values)
-
-
-def usage(connection: Connection, account_id: int) -> Usage:
-    """NoSuchAddress when the account is gone."""
-    values = connection.execute(select(account.c.size, account.c.quota).where(account.c.id == account_id)).first()
-    if values is None:
-        raise NoSuchAddress(f"no account {account_id}")
-    return Usage(*values)
 
 
 def find_address(connection: Connection, text: str) -> AddressRow:

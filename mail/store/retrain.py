@@ -87,8 +87,8 @@ def _count(tx: Connection, account_id: int, words: Mapping[str, Sequence[int]]) 
         counted.move(words[blob_id], before, now)
         alike.setdefault(now, []).append(blob_id)
     counted.write(tx, -account_id)
-    for now, blob_ids in alike.items():
-        tx.execute(update(arrival).where(*ours).values(retrained=now), {"blobs": many(tx, blob_ids)})
+    for counted_as, blob_ids in alike.items():
+        tx.execute(update(arrival).where(*ours).values(retrained=counted_as), {"blobs": many(tx, blob_ids)})
 
 
 def _swap(tx: Connection, account_id: int) -> None:

@@ -53,8 +53,6 @@ def recipients() -> st.SearchStrategy[RecipientFacts]:
         mailbox=st.sampled_from(["Inbox", "INBOX", "DMARC"]),
         rate_exceeded=st.sampled_from(["", "", "", "too many"]),
         over_quota=st.booleans(),
-        alias_members_only=st.booleans(),
-        alias_member=st.booleans(),
         ruleset_id=st.integers(0, 3),
         ruleset_mailbox=st.sampled_from(["", "Lists", "Inbox"]),
         is_forward=st.booleans(),

@@ -252,14 +252,6 @@ def test_a_full_account_refuses_what_it_would_have_taken() -> None:
     assert decide(FORGED, full, NOW).rejects_mailbox == ""
 
 
-def test_an_alias_of_members_takes_proved_members_only() -> None:
-    alias = replace(ME, alias_members_only=True)
-    assert refused(decide(STRANGER, alias, NOW)) == (550, "5.7.2", "alias-members-only")
-    member = replace(alias, alias_member=True)
-    assert decide(STRANGER, member, NOW).action == ACCEPT
-    assert decide(replace(STRANGER, from_validated=False), member, NOW).reason == "alias-members-only"
-
-
 def test_a_valid_report_is_taken_unless_its_sender_is_known_for_junk() -> None:
     address = replace(ME, mailbox="DMARC", report_address="dmarc", probability=1.0)
     assert decide(STRANGER, replace(address, report_valid=True), NOW).reason == "reporting"
@@ -316,7 +308,6 @@ def test_some_refusals_are_never_taken_after_all() -> None:
     for recipient in (
         replace(converted, rate_exceeded="too many"),
         replace(converted, over_quota=True),
-        replace(converted, alias_members_only=True),
         replace(converted, auth_required_text="no"),
     ):
         assert decide(replace(FORGED, dmarc_policy="none"), recipient, NOW).action == REJECT
@@ -365,7 +356,7 @@ def test_of_rejects_taken_by_a_ruleset_only_those_of_dmarc_are_reported_and_as_t
 
 def test_the_rules_are_asked_in_this_order() -> None:
     assert [rule.__name__ for rule in RULES] == [
-        *("high_rate", "alias_members", "list_allow", "author", "dmarc", "verified_author", "history_unread"),
+        *("high_rate", "list_allow", "author", "dmarc", "verified_author", "history_unread"),
         *("known_sender", "report", "spf", "iprev", "subject_pass"),
         *("junk_filter", "blocklists", "no_bad_signals"),
     ]

@@ -11,7 +11,7 @@ from sqlalchemy import select, text, update
 
 from mail.now import SetClock
 from mail.policy.keys import key
-from mail.store import accounts, mailbox_changes
+from mail.store import accounts, mailbox_changes, removal
 from mail.store.engine import Store
 from mail.store.flags import DELETED, FLAGGED, JUNK, NOTJUNK, SEEN
 from mail.store.history import load_sent
@@ -141,7 +141,7 @@ def test_a_removed_account_leaves_nothing_learnt(pupil: Pupil) -> None:
     pupil.append("b", "Sent")
     pupil.learn()
     with pupil.store.write() as tx:
-        accounts.remove_account(tx, pupil.account)
+        removal.remove_account(tx, pupil.account)
     with pupil.store.read() as connection:
         for table in (arrival, history, sent_to, junk_word, junk_total):
             assert connection.execute(select(table)).all() == []
@@ -334,7 +334,7 @@ def test_whatever_happens_what_is_learnt_is_what_the_copies_say(store: Store, cl
         compare(pupil, model)
     finally:
         with store.write() as tx:
-            accounts.remove_account(tx, pupil.account)
+            removal.remove_account(tx, pupil.account)
 
 
 def compare(pupil: Pupil, model: Model) -> None:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from mail.errors import NoSuchAddress
-from mail.store import accounts, retrain, training
+from mail.store import removal, retrain, training
 from mail.store.engine import Store
 from mail.store.flags import JUNK, NOTJUNK
 from mail.store.junk_words import Totals
@@ -122,7 +122,7 @@ def test_an_account_removed_meanwhile_leaves_nothing(pupil: Pupil) -> None:
 
     def removed(octets: bytes) -> Sequence[int]:
         with pupil.store.write() as tx:
-            accounts.remove_account(tx, pupil.account)
+            removal.remove_account(tx, pupil.account)
         return hashes(octets)
 
     with pytest.raises(NoSuchAddress):

@@ -3,7 +3,7 @@
 import pytest
 
 from mail.errors import StorageFault
-from mail.store import accounts, training
+from mail.store import removal, training
 from mail.store.engine import Store
 from mail.store.flags import JUNK, NOTJUNK
 from mail.store.training import PENDING, WORDS_AT_ONCE, Content, Reader, Words, train
@@ -63,7 +63,7 @@ def test_an_account_that_is_gone_learns_nothing(pupil: Pupil) -> None:
     pupil.deliver("cheap", "Junk")
     words = read(pupil)
     with pupil.store.write() as tx:
-        accounts.remove_account(tx, pupil.account)
+        removal.remove_account(tx, pupil.account)
     assert trained(pupil, words) == 0
 
 

@@ -1,0 +1,193 @@
+"""mailctl diagnose: the checks of arriving mail by hand, against the DNS or a zone file."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from app.cli.context import Context, json_option, pass_context, show
+from mail.check import authentication
+from mail.check.batch import Batch
+from mail.check.structure import structure as structure_of
+from mail.config.settings import Settings
+from mail.dns.live import LiveResolver
+from mail.dns.resolver import Resolver
+from mail.dns.zone import ZoneResolver
+from mail.errors import Invalid
+
+MESSAGE_MAX = 200 << 20
+
+
+@click.group()
+def diagnose() -> None:
+    """Check by hand what we check of arriving mail, and see why it comes out as it does."""
+
+
+zone_option = click.option(
+    "--zone",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="YAML or JSON that replaces the DNS: name -> list of {TYPE: value}, or TIMEOUT.",
+)
+message_argument = click.argument("message", type=click.File("rb"), default="-")
+
+
+def resolver_of(context: Context, zone: Path | None) -> Resolver:
+    """The zone file, or the DNS as the settings say. Invalid when neither can be had."""
+    if zone is not None:
+        return ZoneResolver(zone_of(zone))
+    settings = settings_of(context)
+    if settings is None or not settings.resolver:
+        raise Invalid(public="there are no settings here that name a resolver; give --zone FILE")
+    return LiveResolver(settings.resolver)
+
+
+def settings_of(context: Context) -> Settings | None:
+    """None where nothing is installed: with a zone file the checks need nothing else."""
+    try:
+        return context.settings
+    except Invalid:
+        return None
+
+
+def hostname_of(context: Context) -> str:
+    settings = settings_of(context)
+    return settings.hostname if settings is not None else "localhost"
+
+
+def zone_of(path: Path) -> dict[str, Any]:
+    """A zone by itself, or below the key `zonedata` as test suites have it."""
+    try:
+        read = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Invalid(public=f"{path} is neither YAML nor JSON: {error}") from error
+    if not isinstance(read, dict):
+        raise Invalid(public=f"{path}: a zone is written as names with a list of records each")
+    return dict(read.get("zonedata", read))
+
+
+def run(work: Awaitable[Any]) -> Any:
+    async def wait() -> Any:
+        return await work
+
+    return asyncio.run(wait())
+
+
+def words(values: dict[str, Any]) -> str:
+    """A line for each value that says something."""
+    width = max(map(len, values), default=0)
+    return "\n".join(
+        f"{name:{width}}  {_word(value)}" for name, value in values.items() if value not in ("", None, (), [])
+    )
+
+
+def _word(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+@diagnose.command()
+@click.option("--ip", required=True, help="The client's address.")
+@click.option("--helo", default="", help="What it said in EHLO.")
+@click.option("--mail-from", default="", help="The sender; empty: the null sender, so EHLO is checked.")
+@zone_option
+@json_option
+@pass_context
+def spf(context: Context, ip: str, helo: str, mail_from: str, zone: Path | None, as_json: bool) -> None:
+    """May this address send mail for that sender? RFC 7208."""
+    resolver = resolver_of(context, zone)
+    try:
+        found = run(authentication.spf(resolver, ip=ip, helo=helo, mail_from=mail_from, receiver=hostname_of(context)))
+    except ValueError as error:
+        raise Invalid(public=f"--ip {ip}: {error}") from error
+    show(found, as_json, words(found))
+
+
+@diagnose.command()
+@message_argument
+@click.option("--now", type=int, help="Seconds since 1970, to judge t= and x= by; otherwise the time it is.")
+@zone_option
+@json_option
+@pass_context
+def dkim(context: Context, message: Any, now: int | None, zone: Path | None, as_json: bool) -> None:
+    """Are the signatures of a message good? A file, or standard input. RFC 6376."""
+    at = now if now is not None else context.clock.wall_ms() // 1000
+    found = run(authentication.dkim(resolver_of(context, zone), message.read(MESSAGE_MAX), now=at))
+    text = "\n\n".join(map(words, found)) if found else "the message has no DKIM signature"
+    show(found, as_json, text)
+
+
+@diagnose.command()
+@message_argument
+@click.option("--now", type=int, help="Seconds since 1970; otherwise the time it is.")
+@zone_option
+@json_option
+@pass_context
+def arc(context: Context, message: Any, now: int | None, zone: Path | None, as_json: bool) -> None:
+    """Is the ARC chain of a message whole? A file, or standard input. RFC 8617."""
+    at = now if now is not None else context.clock.wall_ms() // 1000
+    found = run(authentication.arc(resolver_of(context, zone), message.read(MESSAGE_MAX), now=at))
+    show(found, as_json, words(found))
+
+
+def result_and_domain(text: str) -> tuple[str, str]:
+    result, _, domain = text.partition("=")
+    return result, domain
+
+
+@diagnose.command()
+@click.argument("from_domain")
+@click.option("--spf", "spf_result", default="none", help="RESULT=DOMAIN of SPF, as pass=example.org.")
+@click.option("--dkim", "dkim_results", multiple=True, help="RESULT=DOMAIN of a signature; several times.")
+@zone_option
+@json_option
+@pass_context
+def dmarc(
+    context: Context,
+    from_domain: str,
+    spf_result: str,
+    dkim_results: tuple[str, ...],
+    zone: Path | None,
+    as_json: bool,
+) -> None:
+    """What does the author's domain want done, given these results? RFC 9989."""
+    found = run(
+        authentication.dmarc(
+            resolver_of(context, zone),
+            from_domain=from_domain,
+            spf=result_and_domain(spf_result),
+            dkim=[result_and_domain(one) for one in dkim_results],
+        )
+    )
+    show(found, as_json, words(found))
+
+
+@diagnose.command()
+@message_argument
+@json_option
+def structure(message: Any, as_json: bool) -> None:
+    """What we see in a message: envelope, parts, and what is wrong with it. A file, or standard input."""
+    found = structure_of(message.read(MESSAGE_MAX))
+    lines = [words({**found, "parts": ""})]
+    lines += [words({"part": one.get("path", ""), **one}) for one in found["parts"]]
+    show(found, as_json, "\n\n".join(lines))
+
+
+@diagnose.command()
+@zone_option
+@pass_context
+def batch(context: Context, zone: Path | None) -> None:
+    """Answer one JSON request a line from standard input with one JSON answer a line."""
+    settings = settings_of(context)
+    asked = resolver_of(context, zone) if zone is not None or (settings is not None and settings.resolver) else None
+    checks = Batch(asked, context.clock, hostname_of(context))
+
+    async def answer_all() -> None:
+        for line in sys.stdin:
+            if line.strip():
+                click.echo(json.dumps(await checks.answer(line)))
+
+    asyncio.run(answer_all())

@@ -1,0 +1,102 @@
+"""What one look at an arriving message gives: everything that needs its octets and no network.
+
+The look is the only time a listener reads the message; what is judged, what is stored beside it and what is learnt from
+it come from the same pass. It costs CPU only, so a large message is looked at in a thread.
+"""
+
+from dataclasses import dataclass
+
+from mail.address import parse_address
+from mail.dkim.verify import Prepared, prepare
+from mail.errors import BadAddress
+from mail.imap.summary import Summary, summarize
+from mail.junk.words import words
+from mail.message.addresses import parse_addresses
+from mail.message.author import Author, author
+from mail.message.fields import Header, Octets, parse_header
+from mail.message.scan import scan
+from mail.message.text import decode
+from mail.message.words import decode_words
+from mail.policy.facts import ADDRESSED_MAX
+from mail.receive import header as arriving
+
+SUBJECT_MAX = 1000
+LIST_ID_MAX = 255
+# What rulesets may look at.
+FIELDS_OCTETS = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`cleaned`: the header less the fields that only we may write, where there were any; `header_end`: of the old one.
+    `summary` is None then: it is made of the message as it will be stored. `fields`: (name, value) for rulesets.
+    """
+
+    received_count: int
+    header_end: int
+    cleaned: bytes | None
+    summary: Summary | None
+    author: Author
+    signatures: Prepared
+    words: tuple[str, ...]
+    subject: str
+    to_and_cc: tuple[str, ...]
+    list_id: str
+    fields: tuple[tuple[str, str], ...]
+    delivered_to: frozenset[str]
+
+
+def look(octets: Octets, *, hostname: str, smtputf8: bool, now: int) -> Look | None:
+    """None for a message that goes in circles: its header has more than a hundred Received fields.
+
+    `now`: seconds since 1970, for the times in signatures.
+    """
+    end = arriving.header_end(octets)
+    raw = octets[:end]
+    count = arriving.received_count(raw)
+    if count > arriving.RECEIVED_LIMIT:
+        return None
+    cleaned = arriving.without_forged(raw, hostname)
+    header = parse_header(octets)
+    scanned = scan(octets)
+    forged = cleaned is not raw
+    return Look(
+        received_count=count,
+        header_end=end,
+        cleaned=cleaned if forged else None,
+        summary=None if forged else summarize(octets, scanned),
+        author=author(header, smtputf8=smtputf8),
+        signatures=prepare(octets, header, now=now),
+        words=tuple(words(octets, scanned)),
+        subject=decode_words((header.first(b"subject") or b"")[: 4 * SUBJECT_MAX])[:SUBJECT_MAX],
+        to_and_cc=_addressed(header),
+        list_id=decode((header.first(b"list-id") or b"")[:LIST_ID_MAX]),
+        fields=_fields(header),
+        delivered_to=frozenset(decode(value[:400]).strip().lower() for value in header.all(b"delivered-to")[:100]),
+    )
+
+
+def _addressed(header: Header) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for value in (*header.all(b"to"), *header.all(b"cc")):
+        for one in parse_addresses(value):
+            if one.kind or len(found) >= ADDRESSED_MAX:
+                continue
+            try:
+                written = f"{decode(one.localpart)}@{decode(one.domain)}"
+                found[str(parse_address(written, strict=False))] = None
+            except BadAddress:
+                continue
+    return tuple(found)
+
+
+def _fields(header: Header) -> tuple[tuple[str, str], ...]:
+    """The fields as rulesets see them, the first FIELDS_OCTETS of them."""
+    kept: list[tuple[str, str]] = []
+    room = FIELDS_OCTETS
+    for one in header.fields:
+        room -= len(one.raw)
+        if room < 0:
+            break
+        kept.append((one.name.decode("latin-1"), decode_words(one.value)))
+    return tuple(kept)
