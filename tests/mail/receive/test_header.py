@@ -53,7 +53,8 @@ def test_nothing_else_is_ever_lost(lines: list[bytes]) -> None:
 
 
 def test_whom_a_message_was_delivered_to_before_is_read_from_its_header() -> None:
-    header = b"Delivered-To: a@x.org\r\nSubject: Delivered-To: b@x.org\r\nDELIVERED-TO:\r\n <C@y.org>\r\nDelivered-To: \xff\r\n"
+    header = b"Delivered-To: a@x.org\r\nSubject: Delivered-To: b@x.org\r\nDELIVERED-TO:\r\n <C@y.org>\r\n"
+    header += b"Delivered-To: \xff\r\n"
     assert delivered_to(header) == {"a@x.org", "C@y.org", "\ufffd"}
     assert delivered_to(b"Subject: x\r\n") == frozenset()
     assert len(delivered_to(b"".join(b"Delivered-To: %d@x.org\r\n" % one for one in range(5000)))) == 100
