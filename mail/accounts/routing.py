@@ -119,6 +119,7 @@ class Tables:
     addresses: dict[tuple[str, str], AddressRule]
     aliases: dict[tuple[str, str], AliasRule]
     by_name: dict[str, int]
+    first_account: int | None
     default_account: int | None
     hostname: str
     generation: int
@@ -145,6 +146,7 @@ class Tables:
             {(one.domain, one.localpart): one for one in addresses},
             {(one.domain, one.localpart): one for one in aliases},
             by_name,
+            min(by_id, default=None),
             default,
             hostname,
             generation,
@@ -186,7 +188,7 @@ class Tables:
     def postmaster_account(self) -> int | None:
         """Whose account stands for the host itself; None while there is none."""
         own = self.addresses.get((self.hostname, POSTMASTER))
-        return own.account_id if own is not None else min(self.accounts, default=None)
+        return own.account_id if own is not None else self.first_account
 
     def _postmaster(self, address: Address) -> Answer:
         host = (self.hostname, POSTMASTER)

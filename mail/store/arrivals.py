@@ -23,7 +23,10 @@ from mail.store.traces import trace_values
 
 @dataclass(frozen=True, slots=True)
 class LocalRecipient:
-    """One recipient of a delivered message, resolved. Without `arrival` its copy is filed under no key."""
+    """One recipient of a delivered message, resolved. Without `arrival` its copy is filed under no key.
+
+    `reason` and `facts` are for the trace, beside the facts of the message.
+    """
 
     address: str
     account_id: int
@@ -31,6 +34,8 @@ class LocalRecipient:
     prefix: bytes
     flags: int = 0
     arrival: ArrivalRow | None = None
+    reason: str = "delivered"
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +140,10 @@ def _traced(delivery: Delivery, recipient: LocalRecipient, placed: Placed, now: 
         message_id=delivery.summary.message_id,
         blob_id=delivery.blob.id if taken else "",
         verdict="accepted" if taken else "refused",
-        reason="delivered" if taken else type(placed.error).__name__,
-        detail={**delivery.facts, "mailbox": placed.mailbox, "uid": placed.uid, "size": delivery.blob.size},
+        reason=recipient.reason if taken else type(placed.error).__name__,
+        detail=delivery.facts
+        | recipient.facts
+        | {"mailbox": placed.mailbox, "uid": placed.uid, "size": delivery.blob.size},
     )
 
 

@@ -204,6 +204,7 @@ blob = Table(
     Column("message_id", Text, nullable=False, default="", doc="without angle brackets"),
     Column("sent_at", BigInteger, nullable=True, doc="the Date field"),
     Column("sent_day", BigInteger, nullable=True, doc="days since 1970 of the date as written there, RFC 9051 SENTON"),
+    Index("blob_by_message_id", "message_id"),
 )
 
 # The octets of small messages: one sync for the commit instead of three (docs/decisions/small-blobs-in-rows.md).
@@ -238,13 +239,7 @@ queue_message = Table(
     Column("prefix", LargeBinary, nullable=False, default=b""),
     Column("size", BigInteger, nullable=False),
     Column("mail_from", Text, nullable=False, doc="empty: the null reverse-path"),
-    Column(
-        "return_to",
-        Text,
-        nullable=False,
-        default="",
-        doc="who is told of failures: empty: the account, in its own mailbox; -: nobody; else an address, by the queue",
-    ),
+    Column("return_to", Text, nullable=False, default="", doc="hears of failures: empty: the account, -: nobody"),
     Column("message_id", Text, nullable=False, default=""),
     Column("subject", Text, nullable=False, default=""),
     Column("envid", Text, nullable=False, default="", doc="RFC 3461 §4.4, decoded"),

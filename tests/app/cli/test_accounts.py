@@ -121,3 +121,59 @@ def test_lists_are_tables_for_people(run: Run, group: str):
     result = run(group, "list")
     assert result.exit_code == 0
     assert result.output.splitlines()[0].startswith(group)
+
+
+def test_what_an_account_wants_done_with_mail_is_set_rule_by_rule(run: Run, told: Any):
+    told("account", "add", "rule")
+    words = ("--junk-threshold", "0.5", "--no-first-time-delay", "--introbox", "New", "--quota", "77")
+    told("account", "set", "rule", *words)
+    shown = told("account", "show", "rule")
+    assert shown["quota"] == 77 and shown["incoming"]["introbox"] == "New"
+    assert (shown["incoming"]["junk_threshold"], shown["incoming"]["first_time_delay"]) == (0.5, False)
+    assert told("account", "set", "rule", "--first-time-delay")["incoming"]["first_time_delay"] is True
+    assert "introbox: New" in run("account", "show", "rule").output
+    for wrong in (("--junk-threshold", "2"), ("--introbox", "inbox"), ()):
+        assert isinstance(run("account", "set", "rule", *wrong).exception, Invalid)
+
+
+def test_a_domain_compares_its_names_otherwise_after_it_was_told_to(run: Run, told: Any):
+    told("domain", "add", "spell.example", "--case-sensitive")
+    told("account", "add", "sam", "Sam@spell.example")
+    told("address", "add", "sam@spell.example", "sam", "--mailbox", "Small")
+    assert isinstance(run("domain", "set", "spell.example", "--no-case-sensitive").exception, Invalid)
+    told("address", "remove", "sam@spell.example")
+    row = told("domain", "set", "spell.example", "--no-case-sensitive", "--separators", "+-", "--disable")
+    assert (row["localpart_case_sensitive"], row["catchall_separators"], row["disabled"]) == (False, "+-", True)
+    assert isinstance(run("domain", "set", "spell.example").exception, Invalid)
+
+
+def test_a_refusal_is_told_at_rcpt_although_there_is_a_catchall(bundle: Bundle, run: Run, told: Any):
+    told("domain", "add", "catch.example")
+    told("account", "add", "cat", "old@catch.example")
+    told("address", "add", "@catch.example", "cat")
+    told("account", "add", "dog")
+    assert isinstance(run("address", "add", "@catch.example", "dog").exception, Exists)
+    told("address", "set", "old@catch.example", "--smtp-error", "550 5.1.6 Moved away")
+    wait_until(lambda: "Moved away" in delivered(bundle, "old@catch.example"), 5, "the refusal")
+    assert delivered(bundle, "new@catch.example") == "OK"
+    told("address", "set", "old@catch.example", "--smtp-error", "", "--auth-required", "Sign it", "--account", "dog")
+    wait_until(lambda: delivered(bundle, "old@catch.example") == "OK", 5, "delivery")
+    assert "@catch.example (catchall)" in run("address", "list").output
+    assert isinstance(run("address", "set", "old@catch.example").exception, Invalid)
+    assert isinstance(run("address", "set", "old@catch.example", "--smtp-error", "250 ok").exception, Invalid)
+
+
+def test_a_domain_is_shown_in_its_own_letters(run: Run, told: Any):
+    told("account", "add", "bea")
+    told("domain", "add", "b\u00fccher.example", "--account", "bea")
+    assert "b\u00fccher.example" in run("domain", "list").output
+    assert "postmaster@b\u00fccher.example" in run("address", "list").output
+    assert "xn--bcher-kva.example" in [one["name"] for one in told("domain", "list")]
+
+
+def test_a_catchall_logs_in_by_any_name_of_its_domain(bundle: Bundle, told: Any):
+    told("domain", "add", "any.example")
+    told("account", "add", "anyone")
+    told("address", "add", "@any.example", "anyone")
+    told("account", "password", "anyone", "--password-stdin", input=f"{PASSWORD}\n")
+    wait_until(lambda: logs_in(bundle, "whatever@any.example", PASSWORD) == "OK", 5, "a login")

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from mail.accounts.routing import AliasRoute, Route
 from mail.accounts.snapshot import Routing
 from mail.address import parse_address
 from mail.now import SetClock
-from mail.store import accounts
+from mail.policy.account_rules import AccountRules
+from mail.store import accounts, aliases, incoming
 from mail.store.changes import changing
 from mail.store.engine import Store
 from tests.keeper_office import Office
@@ -34,7 +36,7 @@ def test_a_change_in_the_database_is_a_new_generation_for_all(office: Office) ->
     assert path.stat().st_mtime_ns != written
     listener.refresh()
     route = listener.lookup(parse_address("new@a.example"))
-    assert route is not None and route.account == "bob"
+    assert isinstance(route, Route) and route.account == "bob"
     assert listener.tables == office.tables.current
 
 
@@ -50,3 +52,36 @@ def test_a_disabled_login_is_told_with_its_words(office: Office) -> None:
         accounts.change_account(changes.tx, office.ann, login_disabled="call us")
     office.tables.reload()
     assert office.tables.current.accounts[office.ann].login_disabled == "call us"
+
+
+def test_what_accounts_want_is_kept_here_and_not_written_out(office: Office) -> None:
+    path = office.folder / "routing/routing.json"
+    written, before = path.stat().st_mtime_ns, office.tables.current.generation
+    assert office.tables.incoming.rules_of(office.ann) == AccountRules()
+    with changing(office.store, None, clock=office.clock) as changes:
+        incoming.change_rules(changes.tx, office.ann, {"introbox": "New"})
+        for rule in ('{"a":1}', '{"b":2}'):
+            incoming.add_ruleset(changes.tx, "Ann@a.example", rule, incoming.json_object)
+    assert office.tables.reload() == before and path.stat().st_mtime_ns == written
+    found = office.tables.incoming
+    assert found.rules_of(office.ann).introbox == "New" and found.rules_of(office.bob).introbox == ""
+    assert found.rulesets_of(office.ann, "a.example", "ann") == ('{"a":1}', '{"b":2}')
+    assert found.rulesets_of(office.ann, "a.example", "ann.too") == ()
+
+
+def test_rules_nobody_knows_are_told_and_the_defaults_hold(office: Office) -> None:
+    with changing(office.store, None, clock=office.clock) as changes:
+        accounts.change_account(changes.tx, office.ann, incoming='{"from_the_future":1}')
+    office.tables.reload()
+    assert office.tables.incoming.rules_of(office.ann) == AccountRules()
+    assert "account-rules-unknown" in office.logged()
+
+
+def test_an_alias_reaches_every_listener(office: Office) -> None:
+    with changing(office.store, None, clock=office.clock) as changes:
+        aliases.add_alias(changes.tx, "team@a.example", ["ann@a.example", "x@far.example"], 1)
+    office.tables.reload()
+    listener = Routing(office.folder / "routing/routing.json", clock=office.clock)
+    found = listener.lookup(parse_address("Team@a.example"))
+    assert isinstance(found, AliasRoute) and found.members == ("ann@a.example", "x@far.example")
+    assert listener.tables == office.tables.current

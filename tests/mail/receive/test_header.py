@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mail.receive.header import header_end, received_count, without_forged
+from mail.receive.header import delivered_to, header_end, received_count, without_forged
 
 HOST = "mx.x.org"
 
@@ -86,3 +86,16 @@ def test_nothing_else_is_ever_lost(lines: list[bytes]) -> None:
         if not cutting:
             expected.append(line)
     assert without_forged(b"".join(lines), HOST) == b"".join(expected)
+
+
+def test_whom_a_message_was_delivered_to_before_is_read_from_its_header() -> None:
+    header = b"Delivered-To: a@x.org\r\nSubject: Delivered-To: b@x.org\r\nDELIVERED-TO:\r\n <C@y.org>\r\n"
+    header += b"Delivered-To: \xff\r\n"
+    assert delivered_to(header) == {"a@x.org", "C@y.org", "\ufffd"}
+    assert delivered_to(b"Subject: x\r\n") == frozenset()
+    assert len(delivered_to(b"".join(b"Delivered-To: %d@x.org\r\n" % one for one in range(5000)))) == 100
+
+
+@given(st.binary(max_size=300))
+def test_any_header_says_whom_it_was_delivered_to(octets: bytes) -> None:
+    delivered_to(b"Delivered-To: a@x.org\r\n" + octets)

@@ -1,7 +1,7 @@
 import pytest
 
 from mail.address import Address
-from mail.smtp.trace_fields import Hop, date, delivered_to, protocol, received, return_path
+from mail.smtp.trace_fields import Hop, date, delivered_to, protocol, received, return_path, without_return_path
 
 HOP = Hop("mx.x.org", "cid1", "client.example", "192.0.2.1", "ESMTPS", "TLSv1.3 TLS_AES_256_GCM_SHA384")
 ANN = Address("ann", "x.org")
@@ -48,3 +48,8 @@ def test_the_other_fields() -> None:
 def test_the_protocols_name_is_rfc_3848s(facts: tuple[bool, bool, bool, bool], name: str) -> None:
     extended, smtputf8, tls, authenticated = facts
     assert protocol(extended=extended, smtputf8=smtputf8, tls=tls, authenticated=authenticated) == name
+
+
+def test_a_message_that_goes_on_loses_its_return_path() -> None:
+    assert without_return_path(return_path(ANN) + delivered_to(ANN)) == delivered_to(ANN)
+    assert without_return_path(delivered_to(ANN)) == delivered_to(ANN)
