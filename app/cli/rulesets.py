@@ -8,8 +8,8 @@ import orjson
 
 from app.cli.context import Context, json_option, pass_context, show, table
 from mail.errors import Invalid
+from mail.policy.rulesets import parse_ruleset
 from mail.store import incoming
-from mail.store.incoming import json_object as parse_ruleset
 
 
 @click.group()

@@ -16,12 +16,15 @@ from pathlib import Path
 from listeners.keeper.committer import Committer
 from listeners.keeper.crash import CrashPoints
 from listeners.keeper.housekeeping import Housekeeper
+from listeners.keeper.reader import Reader
+from listeners.keeper.receiving import Receiving
 from listeners.keeper.space import ReserveFile, Space
 from listeners.keeper.tables import RoutingTables
 from listeners.keeper.verbs import Verbs
 from listeners.rpc import Request, Server
 from mail.address import parse_domain
 from mail.errors import Busy, MailError
+from mail.receive.judge import Judge
 from mail.runtime.stored import StoredWorld, open_stored
 from mail.sasl import tickets
 from mail.store import status
@@ -70,6 +73,19 @@ class Keeper:
             give_up_ms=settings.queue_give_up_hours * HOUR_MS,
             max_message_bytes=settings.max_message_bytes,
         )
+        self.reader = Reader(world.store, world.log)
+        tickets.make_key(settings.subject_pass_key)
+        self.receiving = Receiving(
+            self.verbs.commit,
+            self.verbs.contents,
+            self.reader,
+            Judge(tickets.load_key(settings.subject_pass_key)),
+            self.tables,
+            clock=world.clock,
+            hostname=settings.hostname,
+            srs_key=self.srs_key,
+            give_up_ms=settings.queue_give_up_hours * HOUR_MS,
+        )
         self.housekeeper = Housekeeper(
             world.store, self.blobs, self.committer, reserve, clock=world.clock, log=world.log
         )
@@ -114,9 +130,15 @@ class Keeper:
         await asyncio.to_thread(self.tables.reload, force=True)
         await asyncio.to_thread(self.housekeeper.after_start)
         self.committer.start()
+        self.reader.start()
         self.housekeeper.start()
         self.serve_metrics()
-        verbs = {**self.verbs.table(), "routing": self.routing, "status": self.status}
+        verbs = {
+            **self.verbs.table(),
+            "receive": self.receiving.receive,
+            "routing": self.routing,
+            "status": self.status,
+        }
         server = Server(self.world.settings.keeper_socket, verbs, allowed_uids=None, log=self.world.log)
         await server.start()
         self.world.log.info("started")
@@ -127,6 +149,7 @@ class Keeper:
             except TimeoutError:
                 pause = max(ROUTING_SECONDS, ROUTING_SHARE * await self._look_at_routing())
         await server.stop()
+        await asyncio.to_thread(self.reader.stop)
         await asyncio.to_thread(self.committer.stop)
         await asyncio.to_thread(self.housekeeper.stop)
         self.world.log.info("stopped")

@@ -12,12 +12,14 @@ from mail.accounts.routing import AccountRule, AddressRule, AliasRule, DomainRul
 from mail.errors import Invalid
 from mail.log import Log
 from mail.policy.account_rules import AccountRules, parse_rules
+from mail.policy.rulesets import Ruleset, parse_ruleset
 from mail.store import accounts, aliases, incoming
 from mail.store.engine import Store
 
 _DEFAULT_RULES = AccountRules()
 # Few accounts have rules of their own, and many of those the same.
 _parsed = lru_cache(maxsize=10_000)(parse_rules)
+_ruleset = lru_cache(maxsize=10_000)(parse_ruleset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,13 @@ class Incoming:
     """What accounts want done with arriving mail, as it was when the tables were last read."""
 
     rules: dict[int, AccountRules] = field(default_factory=dict)
-    rulesets: dict[tuple[int, str, str], tuple[str, ...]] = field(default_factory=dict)
+    rulesets: dict[tuple[int, str, str], tuple[Ruleset, ...]] = field(default_factory=dict)
 
     def rules_of(self, account_id: int) -> AccountRules:
         return self.rules.get(account_id, _DEFAULT_RULES)
 
-    def rulesets_of(self, account_id: int, domain: str, localpart: str) -> tuple[str, ...]:
-        """The JSON of an address's rulesets in order; `localpart` is canonical, empty for the catchall."""
+    def rulesets_of(self, account_id: int, domain: str, localpart: str) -> tuple[Ruleset, ...]:
+        """An address's rulesets in order; `localpart` is canonical, empty for the catchall."""
         return self.rulesets.get((account_id, domain, localpart), ())
 
 
@@ -72,7 +74,9 @@ class RoutingTables:
             listed = aliases.list_aliases(connection)
             rules = incoming.all_rules(connection)
             rulesets = incoming.list_rulesets(connection)
-        self.incoming = Incoming({one: self._rules(one, text) for one, text in rules.items()}, _by_address(rulesets))
+        self.incoming = Incoming(
+            {one: self._rules(one, text) for one, text in rules.items()}, self._by_address(rulesets)
+        )
         return Tables.build(
             (
                 DomainRule(one.name, one.disabled, one.catchall_separators, one.localpart_case_sensitive)
@@ -118,9 +122,14 @@ class RoutingTables:
             self._log.error("account-rules-unknown", exc=error, account=account_id)
             return _DEFAULT_RULES
 
-
-def _by_address(rows: list[incoming.RulesetRow]) -> dict[tuple[int, str, str], tuple[str, ...]]:
-    found: dict[tuple[int, str, str], list[str]] = {}
-    for one in rows:
-        found.setdefault((one.account_id, one.domain, one.localpart), []).append(one.rule)
-    return {key: tuple(texts) for key, texts in found.items()}
+    def _by_address(self, rows: list[incoming.RulesetRow]) -> dict[tuple[int, str, str], tuple[Ruleset, ...]]:
+        found: dict[tuple[int, str, str], list[Ruleset]] = {}
+        for one in rows:
+            try:
+                parsed = _ruleset(one.rule)
+            except Invalid as error:
+                self._log.error("ruleset-unknown", exc=error, address=one.address, ruleset=one.id)
+                continue
+            place = (one.account_id, one.domain, one.localpart)
+            found.setdefault(place, []).append(replace(parsed, ruleset_id=one.id))
+        return {place: tuple(rulesets) for place, rulesets in found.items()}

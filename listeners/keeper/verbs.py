@@ -21,7 +21,7 @@ from mail.queue.outcome import Outcome
 from mail.receive.refusals import Refusal
 from mail.sasl import tickets
 from mail.store import arrivals, queue
-from mail.store.arrivals import Append, Appended, Delivery, LocalRecipient, Placed, Submission
+from mail.store.arrivals import Append, Appended, Delivery, LocalRecipient, Submission
 from mail.store.blob_rows import BlobRow
 from mail.store.blobs import Staged
 from mail.store.changes import Changes
@@ -58,7 +58,6 @@ class Verbs:
 
     def table(self) -> dict[str, Verb]:
         return {
-            "deliver": self.deliver,
             "refused": self.refused,
             "submit": self.submit,
             "append": self.append,
@@ -67,7 +66,7 @@ class Verbs:
             "space": self.space,
         }
 
-    async def _commit(self, contents: list[Content], write: Callable[[Changes, list[Staged]], Any]) -> Any:
+    async def commit(self, contents: list[Content], write: Callable[[Changes, list[Staged]], Any]) -> Any:
         """The result of `write` once it is durable; raises the MailError that stopped it."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
@@ -85,7 +84,7 @@ class Verbs:
         self._committer.submit(Entry(contents, write, done))
         return await future
 
-    def _contents(self, request: Request, sizes: list[Any], *, spare: bool = True) -> list[Content]:
+    def contents(self, request: Request, sizes: list[Any], *, spare: bool = True) -> list[Content]:
         """The descriptors of a request with the sizes it claims, each looked at.
 
         StorageFull below the disk's reserve, unless it is not to be spared.
@@ -101,33 +100,6 @@ class Verbs:
             self._space.check(sum(content.size for content in contents))
         return contents
 
-    async def deliver(self, request: Request) -> dict[str, Any]:
-        args = request.args
-        contents = self._contents(request, [args["size"]])
-        summary = Summary.from_json(args["summary"])
-        found, missing = self._local(args["recipients"])
-        if not found:
-            return {"blob": "", "results": missing}
-
-        def write(changes: Changes, staged: list[Staged]) -> list[Placed]:
-            blob = blob_row(staged[0], changes.now)
-            delivery = Delivery(
-                blob,
-                summary,
-                str(args["cid"]),
-                str(args["mail_from"]),
-                int(args["received_at"]),
-                tuple(found),
-                dict(args.get("facts") or {}),
-            )
-            placed = arrivals.deliver(changes, delivery)
-            blob_of.append(blob.id)
-            return placed
-
-        blob_of: list[str] = []
-        placed = await self._commit(contents, write)
-        return {"blob": blob_of[-1], "results": missing + [placed_as_json(one) for one in placed]}
-
     async def refused(self, request: Request) -> dict[str, Any]:
         """Mail that was refused before it was read, for the trace."""
         listed = request.args["refusals"]
@@ -138,31 +110,14 @@ class Verbs:
         def write(changes: Changes, staged: list[Staged]) -> None:
             changes.trace_rows += map(refusal_values, refusals)
 
-        await self._commit([], write)
+        await self.commit([], write)
         return {}
-
-    def _local(self, recipients: Any) -> tuple[list[LocalRecipient], list[dict[str, Any]]]:
-        """Resolved recipients, and results for those nobody has."""
-        if not isinstance(recipients, list) or not 0 < len(recipients) <= RECIPIENTS_MAX:
-            raise Invalid("recipients")
-        found: list[LocalRecipient] = []
-        missing: list[dict[str, Any]] = []
-        tables = self._tables()
-        for one in recipients:
-            address = parse_address(str(one["address"]), strict=False)
-            route = tables.lookup(address)
-            if route is None:
-                missing.append(error_as_json(str(one["address"]), NoSuchAddress()))
-                continue
-            prefix = str(one["prefix"]).encode("latin-1")
-            found.append(LocalRecipient(str(one["address"]), route.account_id, route.mailbox, prefix))
-        return found, missing
 
     async def submit(self, request: Request) -> dict[str, Any]:
         args = request.args
         account_id = int(args["account_id"])
         tickets.check(self._ticket_key, str(args["ticket"]), account_id, self._clock.wall_ms())
-        contents = self._contents(request, [args["size"]])
+        contents = self.contents(request, [args["size"]])
         summary = Summary.from_json(args["summary"])
         self._check_sender(account_id, str(args["mail_from"]))
         recipients = self._queue_recipients(args)
@@ -188,7 +143,7 @@ class Verbs:
             )
             return arrivals.submit(changes, Submission(blob, summary, message))
 
-        message_id, recipient_ids = await self._commit(contents, write)
+        message_id, recipient_ids = await self.commit(contents, write)
         return {"queue_message": message_id, "recipients": recipient_ids}
 
     def _check_sender(self, account_id: int, mail_from: str) -> None:
@@ -226,7 +181,7 @@ class Verbs:
         listed = args["messages"]
         if not isinstance(listed, list) or not 0 < len(listed) <= APPENDED_MAX:
             raise Invalid("messages")
-        contents = self._contents(request, [one["size"] for one in listed])
+        contents = self.contents(request, [one["size"] for one in listed])
         summaries = [Summary.from_json(one["summary"]) for one in listed]
 
         def write(changes: Changes, staged: list[Staged]) -> tuple[int, int, list[int], int]:
@@ -243,13 +198,13 @@ class Verbs:
             )
             return arrivals.append(changes, Append(int(args["account_id"]), str(args["mailbox"]), messages))
 
-        mailbox_id, uidvalidity, uids, modseq = await self._commit(contents, write)
+        mailbox_id, uidvalidity, uids, modseq = await self.commit(contents, write)
         return {"mailbox_id": mailbox_id, "uidvalidity": uidvalidity, "uids": uids, "modseq": modseq}
 
     async def entering(self, request: Request) -> dict[str, Any]:
         """The final dot is about to be sent for these recipients (security §3.6)."""
         ids = [int(one) for one in request.args["ids"]]
-        await self._commit([], lambda changes, staged: queue.entering_final_dot(changes.tx, ids))
+        await self.commit([], lambda changes, staged: queue.entering_final_dot(changes.tx, ids))
         return {}
 
     async def settle(self, request: Request) -> dict[str, Any]:
@@ -258,7 +213,7 @@ class Verbs:
         outcomes = [Outcome.from_json(one) for one in args["outcomes"]]
         listed = args.get("messages") or []
         # What is not settled is sent again: the disk's reserve is there for this.
-        contents = self._contents(request, [one["size"] for one in listed], spare=False)
+        contents = self.contents(request, [one["size"] for one in listed], spare=False)
         summaries = [Summary.from_json(one["summary"]) for one in listed]
 
         def write(changes: Changes, staged: list[Staged]) -> int:
@@ -271,7 +226,7 @@ class Verbs:
                     store_dsn(changes, told, blob, summaries[place])
             return len(owed)
 
-        return {"dsns": await self._commit(contents, write)}
+        return {"dsns": await self.commit(contents, write)}
 
     async def space(self, request: Request) -> dict[str, Any]:
         return {"ok": self._space.has(int(request.args.get("size") or 0)) and self._committer.refusing is None}
@@ -342,19 +297,3 @@ def queue_dsn(changes: Changes, one: dict[str, Any], blob: BlobRow, summary: Sum
 
 def blob_row(staged: Staged, now: int) -> BlobRow:
     return BlobRow(staged.id, staged.folder, staged.size, staged.sha256, now, staged.octets)
-
-
-def placed_as_json(placed: Placed) -> dict[str, Any]:
-    if placed.error is not None:
-        return error_as_json(placed.address, placed.error)
-    return {
-        "address": placed.address,
-        "ok": True,
-        "account_id": placed.account_id,
-        "mailbox": placed.mailbox,
-        "uid": placed.uid,
-    }
-
-
-def error_as_json(address: str, error: MailError) -> dict[str, Any]:
-    return {"address": address, "error": {"kind": type(error).__name__, "public": error.public}}

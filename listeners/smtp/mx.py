@@ -1,13 +1,14 @@
-"""Port 25: mail from strangers. Takes mail for our own addresses only; decides nothing about its content yet."""
+"""Port 25: mail from strangers, for our own addresses only. Finds the facts of each message; the keeper decides."""
 
 import asyncio
-import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 from listeners.limits import ConnectionLimits
 from listeners.serve import Door, inherited, serve
 from listeners.smtp.reading import looked_at
-from listeners.smtp.service import Service
+from listeners.smtp.service import SHUTTING_DOWN, Service
 from listeners.smtp.session import Session
 from listeners.smtp.transaction import Body, Transaction
 from listeners.tallies import Tallies
@@ -15,14 +16,16 @@ from listeners.tls import WIDE_SUITES, Certificate
 from mail import srs
 from mail.accounts.routing import Route
 from mail.address import Address
-from mail.imap.summary import Summary, summarize
-from mail.receive import header
-from mail.receive.deliver import Arrival, deliver
-from mail.receive.facts import Facts
+from mail.dns.live import LiveResolver
+from mail.imap.summary import summarize
+from mail.receive.gather import Checks, Envelope
+from mail.receive.handover import Answer, arguments, hand_over
+from mail.receive.look import look
 from mail.receive.simulate import at_end
 from mail.runtime.world import World, open_world
+from mail.smtp.envelope import Mail
 from mail.smtp.limits import MX_PATIENCE
-from mail.smtp.replies import Reply, parse_refusal, reply_for
+from mail.smtp.replies import Reply, parse_refusal
 from mail.smtp.trace_fields import Hop, protocol
 
 RELAY_DENIED = Reply(550, "5.7.1", "Relay access denied", "relay-denied")
@@ -34,20 +37,22 @@ BUSY = {
     "address": b"421 4.7.0 Too many connections from your address\r\n",
     "full": b"421 4.3.2 Too many connections, try again later\r\n",
 }
+# How often one that waits looks whether we are to end.
+DELAY_STEP_SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What one look at a message gives."""
+@dataclass(kw_only=True)
+class MxService(Service):
+    """What the sessions of port 25 share beyond the rest."""
 
-    received_count: int
-    header_end: int
-    cleaned: bytes | None
-    summary: Summary | None
+    checks: Checks
+    first_time_delay: float
+    with_evaluations: bool
 
 
 class MxSession(Session):
     name = "mx"
+    service: MxService
 
     def recipient_refused(self, address: Address) -> Reply | None:
         routing = self.service.routing
@@ -69,76 +74,82 @@ class MxSession(Session):
             return ONE_RECIPIENT
         return None
 
-    def _look(self, octets: bytes | mmap.mmap) -> Looked:
-        end = header.header_end(octets)
-        fields = octets[:end]
-        count = header.received_count(fields)
-        if count > header.RECEIVED_LIMIT:
-            return Looked(count, end, None, None)
-        cleaned = header.without_forged(fields, self.service.hostname)
-        return Looked(count, end, cleaned, summarize(octets) if cleaned is fields else None)
-
     async def take(self, transaction: Transaction, body: Body, *, early: bool) -> Reply:
         addresses = [wanted.address for wanted in transaction.recipients]
         if self.service.simulate_failures:
             refusal = await self._simulated(at_end(addresses))
             if refusal is not None:
                 return refusal
-        spool = body.spool
-        looked = await looked_at(spool, self._look)
-        if looked.received_count > header.RECEIVED_LIMIT:
+        spool, clock, mail = body.spool, self.service.clock, transaction.mail
+        received_at = clock.wall_ms()
+        looking = partial(look, hostname=self.service.hostname, smtputf8=mail.smtputf8, now=received_at // 1000)
+        looked = await looked_at(spool, looking)
+        if looked is None:
             return LOOP
         summary = looked.summary
         if summary is None:
             assert looked.cleaned is not None
             spool.replace_start(looked.header_end, looked.cleaned)
             summary = await looked_at(spool, summarize)
-        arrival = self._arrival(transaction, body, addresses, looked.received_count, summary, early=early)
-        stored = await deliver(arrival, spool.seal(), self.service.keeper.call)
-        if stored.error is not None:
-            return reply_for(stored.error)
+        envelope = Envelope(self.origin.ip, self.ehlo_name, self.tls is not None, mail.reverse_path, mail.smtputf8)
+        gathered = await self.service.checks.gather(looked, envelope, message_id=summary.message_id, size=spool.size)
+        asked = arguments(
+            self._hop(mail),
+            envelope,
+            addresses,
+            looked,
+            gathered,
+            summary,
+            received_at=received_at,
+            size=spool.size,
+            with_evaluation=self.service.with_evaluations,
+        )
+        if early:
+            self.log.info("early-input", reason="content came before our 354")
+        answer = await self._answered(asked, spool.seal())
+        if answer.reply is not None:
+            self.slow = self.slow or answer.slow
+            return replace(answer.reply, reason=answer.reason)
         self.log.info(
             "message-accepted",
-            blob=stored.blob,
-            size=arrival.size,
-            mail_from=str(transaction.mail.reverse_path or ""),
+            blob=answer.blob,
+            size=spool.size,
+            mail_from=str(mail.reverse_path or ""),
             recipients=len(addresses),
             message_id=summary.message_id,
+            reason=answer.reason,
         )
-        return Reply(250, "2.0.0", f"Ok: stored as {stored.blob}")
+        return Reply(250, "2.0.0", f"Ok: stored as {answer.blob}")
 
-    def _arrival(
-        self,
-        transaction: Transaction,
-        body: Body,
-        addresses: list[Address],
-        received_count: int,
-        summary: Summary,
-        *,
-        early: bool,
-    ) -> Arrival:
-        mail = transaction.mail
+    async def _answered(self, asked: dict[str, Any], descriptor: int) -> Answer:
+        """The keeper's answer, after the delay for first-time senders where it wants one (features S02)."""
+        answer = await hand_over(
+            self.service.keeper.call, asked | {"waited": not self.service.first_time_delay}, descriptor
+        )
+        if not answer.wait:
+            return answer
+        until = self.service.clock.monotonic() + self.service.first_time_delay
+        while self.service.clock.monotonic() < until:
+            if self.service.draining:
+                return Answer(SHUTTING_DOWN)
+            await asyncio.sleep(min(DELAY_STEP_SECONDS, self.service.first_time_delay))
+        return await hand_over(self.service.keeper.call, asked | {"waited": True}, descriptor)
+
+    def _hop(self, mail: Mail) -> Hop:
         tls = f"{self.tls.version()} {self.tls.cipher()[0]}" if self.tls is not None else ""  # type: ignore[index]
         spoken = protocol(extended=self.extended, smtputf8=mail.smtputf8, tls=self.tls is not None, authenticated=False)
-        facts = Facts(self.origin.ip, self.ehlo_name, tls, spoken, received_count, summary.defects, early)
-        return Arrival(
-            hop=Hop(self.service.hostname, self.origin.cid, self.ehlo_name, self.origin.ip, spoken, tls),
-            reverse_path=mail.reverse_path,
-            recipients=tuple(addresses),
-            received_at=self.service.clock.wall_ms(),
-            size=body.spool.size,
-            eightbit=mail.eightbit or body.content.eightbit,
-            smtputf8=mail.smtputf8,
-            summary=summary.as_json(),
-            facts=facts,
-        )
+        return Hop(self.service.hostname, self.origin.cid, self.ehlo_name, self.origin.ip, spoken, tls)
 
 
-def service_of(world: World, certificate: Certificate | None) -> Service:
+def service_of(world: World, certificate: Certificate | None) -> MxService:
     settings = world.settings
     spool = settings.run_dir / "spool"
     spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Service(
+    resolver = LiveResolver(settings.resolver) if settings.resolver else None
+    return MxService(
+        checks=Checks(resolver, settings.hostname, settings.dnsbl_zones.split(), world.clock),
+        first_time_delay=float(settings.first_time_sender_delay),
+        with_evaluations=settings.store_dmarc_evaluations,
         hostname=settings.hostname,
         max_message_bytes=settings.max_message_bytes,
         recipients_max=settings.recipients_max,

@@ -31,8 +31,14 @@ class Settings:
     database_url: str = setting("", help="PostgreSQL as postgresql+psycopg://…; empty: SQLite below data_dir.")
     redis_url: str = setting("", help="Wake-ups and change notices; empty: the Unix socket below run_dir.")
     resolver: str = setting(
-        "127.0.0.1:53", help="The validating DNS resolver, host:port. Its AD bit is trusted on loopback."
+        "127.0.0.1:53",
+        help="The validating DNS resolver, host:port. Its AD bit is trusted on loopback. Empty: nothing is looked up.",
     )
+    dnsbl_zones: str = setting("", help="DNS block lists that refuse listed clients nobody knows, with spaces between.")
+    first_time_sender_delay: int = setting(
+        15, help="Seconds that a message waits whose sender nobody knows, before we take it. 0: none."
+    )
+    store_dmarc_evaluations: bool = setting(True, help="Keep what aggregate reports to senders' domains are made of.")
     max_message_bytes: int = setting(100 * 2**20, help="Largest message we take, in octets. RFC 1870.")
     recipients_max: int = setting(
         1000, help="Most recipients of one message. RFC 5321 §4.5.3.1.8 asks for at least 100."
@@ -99,6 +105,10 @@ class Settings:
     @property
     def ticket_key(self) -> Path:
         return self.data_dir / "keys/ticket.key"
+
+    @property
+    def subject_pass_key(self) -> Path:
+        return self.data_dir / "keys/subject-pass.key"
 
     @property
     def srs_key(self) -> Path:

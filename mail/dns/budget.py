@@ -21,7 +21,7 @@ class Budget:
 
     def __init__(self, resolver: Resolver, clock: Clock, queries: int = QUERIES, seconds: float = SECONDS) -> None:
         self._resolver = resolver
-        self._clock = clock
+        self.clock = clock
         self._queries = queries
         self._until = clock.monotonic() + seconds
         self._known: dict[tuple[str, str], Answer | NoRecords | LookupFailed] = {}
@@ -43,7 +43,7 @@ class Budget:
             return await self._outcome(name, kind)
         if self.asked >= self._queries:
             raise LookupFailed(f"{kind} {name}: more than {self._queries} questions for one message")
-        if self._clock.monotonic() >= self._until:
+        if self.clock.monotonic() >= self._until:
             raise LookupFailed(f"{kind} {name}: out of time for this message")
         self.asked += 1
         self._asking.add(question)

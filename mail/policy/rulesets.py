@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from mail.address import parse_domain
 from mail.errors import BadAddress, Invalid
 from mail.policy.facts import INBOX, MessageFacts, is_within
@@ -54,6 +56,19 @@ class Ruleset:
         if not plain or not all(isinstance(text, str) for text in texts):
             raise Invalid(public="not a ruleset: a value is of the wrong type")
         return ruleset
+
+
+def parse_ruleset(text: str) -> Ruleset:
+    """A ruleset from its JSON, as the store keeps it. `Invalid` says what is wrong."""
+    try:
+        values = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Invalid(public=f"a ruleset is a JSON object: {error}") from error
+    if not isinstance(values, dict):
+        raise Invalid(public="a ruleset is a JSON object")
+    ruleset = Ruleset.from_json(values)
+    check(ruleset)
+    return ruleset
 
 
 def check(ruleset: Ruleset) -> None:

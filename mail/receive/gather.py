@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 from mail import iprev
 from mail.address import Address
+from mail.arc import verify as arc
+from mail.arc.verify import ArcResult
 from mail.dkim import key as dkim_key
 from mail.dkim import verify as dkim
 from mail.dkim.verify import Prepared, SignatureResult
@@ -31,6 +33,8 @@ from mail.spf.check import SpfResult, check_host
 
 SPF_QUERIES, SPF_SECONDS = 30, 20.0
 IPREV_QUERIES, IPREV_SECONDS = 11, 20.0
+ARC_QUERIES, ARC_SECONDS = 20, 20.0
+ARC_HOPS_HERE = 3
 
 NO_IPREV = IprevResult("none", "", (), "not looked up")
 
@@ -55,6 +59,7 @@ class Gathered:
     spf: SpfResult
     dkim: tuple[SignatureResult, ...]
     dmarc: DmarcResult
+    arc: ArcResult
     questions: int
 
 
@@ -72,11 +77,12 @@ class Checks:
         if self._resolver is None:
             return self._unasked(look, envelope, message_id, size)
         budget = Budget(self._resolver, self._clock)
-        reverse, sender, signatures, listing = await asyncio.gather(
+        reverse, sender, signatures, chain, listing = await asyncio.gather(
             # A share each of the budget: what a stranger's record makes us ask must not use up what DMARC needs.
             iprev.verify(Budget(budget, self._clock, IPREV_QUERIES, IPREV_SECONDS), envelope.ip),
             self._spf(Budget(budget, self._clock, SPF_QUERIES, SPF_SECONDS), envelope),
             _dkim(budget, look.signatures),
+            _arc(budget, look.chain),
             self._listed(budget, envelope.ip),
         )
         policy = await evaluate(
@@ -86,15 +92,19 @@ class Checks:
             dkim=[(one.result, one.domain) for one in signatures],
             draw=random.uniform(0, 100),
         )
-        facts = _facts(look, envelope, reverse, sender, signatures, policy, listing, message_id=message_id, size=size)
-        return Gathered(facts, reverse, sender, signatures, policy, budget.asked)
+        facts = _facts(
+            look, envelope, reverse, sender, signatures, policy, chain, listing, message_id=message_id, size=size
+        )
+        return Gathered(facts, reverse, sender, signatures, policy, chain, budget.asked)
 
     def _unasked(self, look: Look, envelope: Envelope, message_id: str, size: int) -> Gathered:
         sender = _no_spf(envelope, "none", "not looked up")
         # That there is one author needs no DNS.
         policy = DmarcResult("permerror" if look.author.address is None else "none")
-        facts = _facts(look, envelope, NO_IPREV, sender, (), policy, Listing(), message_id=message_id, size=size)
-        return Gathered(facts, NO_IPREV, sender, (), policy, 0)
+        facts = _facts(
+            look, envelope, NO_IPREV, sender, (), policy, arc.NONE, Listing(), message_id=message_id, size=size
+        )
+        return Gathered(facts, NO_IPREV, sender, (), policy, arc.NONE, 0)
 
     async def _spf(self, budget: Budget, envelope: Envelope) -> SpfResult:
         return await check_host(
@@ -117,6 +127,17 @@ async def _dkim(budget: Budget, prepared: Prepared) -> tuple[SignatureResult, ..
     return tuple(dkim.finish(prepared, await dkim_key.ask_all(prepared.names, budget)))
 
 
+async def _arc(budget: Budget, prepared: arc.Prepared) -> ArcResult:
+    if prepared.settled is not None:
+        return prepared.settled
+    share = Budget(budget, budget.clock, ARC_QUERIES, ARC_SECONDS)
+    published = await dkim_key.ask_all(prepared.names, share)
+    # One public-key operation a hop, and dkimpy's are slow: a long chain is not for the loop.
+    if len(prepared.chain) > ARC_HOPS_HERE:
+        return await asyncio.to_thread(arc.finish, prepared, published)
+    return arc.finish(prepared, published)
+
+
 def _no_spf(envelope: Envelope, result: str, problem: str) -> SpfResult:
     sender = envelope.mail_from
     domain, identity = (sender.domain, "mailfrom") if sender is not None else (envelope.ehlo_name, "helo")
@@ -130,6 +151,7 @@ def _facts(
     sender: SpfResult,
     signatures: Sequence[SignatureResult],
     policy: DmarcResult,
+    chain: ArcResult,
     listing: Listing,
     *,
     message_id: str,
@@ -160,6 +182,7 @@ def _facts(
         org_domain=organization,
         from_validated=_validated(organization, policy, sender, signatures),
         dnsbl=tuple(listing.zones),
+        arc=chain.cv,
         subject=look.subject,
         message_id=message_id,
         to_and_cc=look.to_and_cc,

@@ -7,6 +7,7 @@ it come from the same pass. It costs CPU only, so a large message is looked at i
 from dataclasses import dataclass
 
 from mail.address import parse_address
+from mail.arc import verify as arc
 from mail.dkim.verify import Prepared, prepare
 from mail.errors import BadAddress
 from mail.imap.summary import Summary, summarize
@@ -14,7 +15,7 @@ from mail.junk.words import words
 from mail.message.addresses import parse_addresses
 from mail.message.author import Author, author
 from mail.message.fields import Header, Octets, parse_header
-from mail.message.scan import scan
+from mail.message.scan import Scanned, scan
 from mail.message.text import decode
 from mail.message.words import decode_words
 from mail.policy.facts import ADDRESSED_MAX
@@ -38,12 +39,14 @@ class Look:
     summary: Summary | None
     author: Author
     signatures: Prepared
+    chain: arc.Prepared
     words: tuple[str, ...]
     subject: str
     to_and_cc: tuple[str, ...]
     list_id: str
     fields: tuple[tuple[str, str], ...]
     delivered_to: frozenset[str]
+    report: str
 
 
 def look(octets: Octets, *, hostname: str, smtputf8: bool, now: int) -> Look | None:
@@ -67,13 +70,34 @@ def look(octets: Octets, *, hostname: str, smtputf8: bool, now: int) -> Look | N
         summary=None if forged else summarize(octets, scanned),
         author=author(header, smtputf8=smtputf8),
         signatures=prepare(octets, header, now=now),
+        chain=arc.prepare(octets, header, now=now),
         words=tuple(words(octets, scanned)),
         subject=decode_words((header.first(b"subject") or b"")[: 4 * SUBJECT_MAX])[:SUBJECT_MAX],
         to_and_cc=_addressed(header),
         list_id=decode((header.first(b"list-id") or b"")[:LIST_ID_MAX]),
         fields=_fields(header),
-        delivered_to=frozenset(decode(value[:400]).strip().lower() for value in header.all(b"delivered-to")[:100]),
+        delivered_to=arriving.delivered_to(raw),
+        report=_report(scanned),
     )
+
+
+# What aggregate reports come as: RFC 7489 §7.2.1.1, RFC 8460 §6.4.
+_REPORT_TYPES = {
+    b"application/tlsrpt+gzip": "tls",
+    b"application/tlsrpt+json": "tls",
+    b"application/gzip": "dmarc",
+    b"application/zip": "dmarc",
+    b"application/x-zip-compressed": "dmarc",
+    b"application/x-gzip": "dmarc",
+    b"application/xml": "dmarc",
+    b"text/xml": "dmarc",
+}
+
+
+def _report(scanned: Scanned) -> str:
+    """dmarc or tls for a message that carries what such a report is; whether it is one, is for who reads it."""
+    found = (_REPORT_TYPES.get(part.content_type.value) for part in scanned.parts())
+    return next(filter(None, found), "")
 
 
 def _addressed(header: Header) -> tuple[str, ...]:

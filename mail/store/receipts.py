@@ -4,11 +4,10 @@ Everything a message leaves behind is written with it or not at all: where it we
 domain is to be told; and the copy of an earlier refusal that is not needed any more.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mail.errors import MailError, OverQuota
+from mail.errors import OverQuota
 from mail.store import arrivals, blob_rows, evaluations, rejects
 from mail.store.arrivals import Delivery, Forward, LocalRecipient, Placed
 from mail.store.changes import Changes
@@ -43,10 +42,15 @@ class Receipt:
 
 
 def receive(changes: Changes, receipt: Receipt) -> list[Placed]:
-    """A result for each recipient of the delivery. OverQuota when none of them could have it."""
+    """A result for each recipient of the delivery. Raises what stops any of them: then nobody has it, and nothing was
+    promised to the sender.
+    """
     delivery = receipt.delivery
     _forget_rejects(changes, receipt)
     placed = arrivals.deliver(changes, delivery) if delivery.recipients else []
+    for result in placed:
+        if result.error is not None:
+            raise result.error
     for one in receipt.kept:
         _keep(changes, delivery, one)
     if receipt.forwards:
@@ -90,9 +94,3 @@ def _keep(changes: Changes, delivery: Delivery, one: Kept) -> None:
     except OverQuota:
         return
     changes.add_blob(blob_rows.blob_values(delivery.blob, delivery.summary), delivery.blob.octets)
-
-
-def first_error(placed: Sequence[Placed]) -> MailError | None:
-    """Why a message could not be put anywhere; None when one copy was."""
-    errors = [one.error for one in placed if one.error is not None]
-    return errors[0] if errors and len(errors) == len(placed) else None

@@ -1,4 +1,4 @@
-"""The Rejects mailbox: copies of what was refused, so that the owner can rescue what should not have been (features B08).
+"""The Rejects mailbox: copies of what was refused, for the owner to rescue what should not have been (features B08).
 
 Before a copy is put there, those older than 14 days go; where 1,000 are left it is not put there. Neither holds where
 the owner keeps rejects. The same message, by its Message-ID or its octets, is there once; when it is taken after all,
