@@ -44,7 +44,7 @@ def retrain(
 ) -> Retrained:
     """Blocks for as long as reading all those messages takes; `progress` hears how many of how many are counted.
 
-    NoSuchAddress when the account is gone. The caller wakes the job `learn` afterwards.
+    NoSuchAddress when the account is gone.
     """
     _clear(store, account_id)
     with store.read() as connection:

@@ -105,7 +105,7 @@ def train(tx: Connection, account_id: int, words: Mapping[str, Sequence[int]]) -
     """Learn what is still to be learnt of these blobs; returns of how many."""
     if not lock(tx, account_id):
         return 0
-    rows = arrival_rows.load(tx, arrival_rows.chosen(tx).where(arrival.c.pending), account_id, words)
+    rows = arrival_rows.load(tx, account_id, words, pending=True)
     counted = Counted()
     for row in rows:
         counted.move(words[row.blob_id], row.trained, row.now)
