@@ -83,12 +83,12 @@ def _count(tx: Connection, account_id: int, words: Mapping[str, Sequence[int]]) 
     counted = Counted()
     alike: dict[int, list[str]] = {}
     for blob_id, ham, spam, before in plain(tx.execute(wanted, {"blobs": many(tx, words)})).fetchall():
-        now = class_of_copies(ham, spam)
-        counted.move(words[blob_id], before, now)
-        alike.setdefault(now, []).append(blob_id)
+        found = class_of_copies(ham, spam)
+        counted.move(words[blob_id], before, found)
+        alike.setdefault(found, []).append(blob_id)
     counted.write(tx, -account_id)
-    for now, blob_ids in alike.items():
-        tx.execute(update(arrival).where(*ours).values(retrained=now), {"blobs": many(tx, blob_ids)})
+    for found, blob_ids in alike.items():
+        tx.execute(update(arrival).where(*ours).values(retrained=found), {"blobs": many(tx, blob_ids)})
 
 
 def _swap(tx: Connection, account_id: int) -> None:
