@@ -121,5 +121,7 @@ def _clear(store: Store, account_id: int) -> None:
             return
         part = (arrival.c.account_id == account_id, arrival.c.blob_id > after, arrival.c.blob_id <= until)
         with store.write() as tx:
+            # On PostgreSQL: whoever changes rows of an account holds the account first, or two may wait for each other.
+            lock(tx, account_id)
             tx.execute(update(arrival).where(*part, arrival.c.retrained != 0).values(retrained=0))
         after = until
