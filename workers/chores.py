@@ -2,7 +2,9 @@
 
 import threading
 
+from mail.junk.words import message_numbers
 from mail.runtime.stored import open_stored
+from workers.learn import LearnWork, learn
 from workers.run import work
 from workers.upkeep import UpkeepWork, tidy
 
@@ -11,7 +13,9 @@ def main() -> None:
     with open_stored("chores") as world:
         upkeep = UpkeepWork(world)
         world.log.info("started")
-        work(world.settings.redis, "chores", {"upkeep": lambda: tidy(upkeep)}, threading.Event(), world.log)
+        learning = LearnWork(world, message_numbers)
+        jobs = {"upkeep": lambda: tidy(upkeep), "learn": lambda: learn(learning)}
+        work(world.settings.redis, "chores", jobs, threading.Event(), world.log)
         world.log.info("stopped")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mail.deliver.dial import Dialer
 from mail.deliver.hosts import Finder, is_own_address
 from mail.deliver.plan import Login, Routes, host_and_port
-from mail.dns.live import LiveResolver
+from mail.dns.live import resolver_of
 from mail.log import Log
 from mail.metrics import Metrics
 from mail.now import Clock
@@ -49,7 +49,7 @@ def services_of(world: StoredWorld) -> Services:
         store=world.store,
         blobs=world.blobs,
         keeper=Client(settings.keeper_socket),
-        finder=Finder(LiveResolver(settings.resolver), settings.hostname, is_own_address),
+        finder=Finder(resolver_of(settings.resolver), settings.hostname, is_own_address),
         dialer=Dialer(settings.hostname),
         routes=routes_of(world),
         lease=Lease(settings.workers_dir, world.program),

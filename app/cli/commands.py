@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from app.cli import accounts, aliases, junk, operations, queue, rulesets
+from app.cli import accounts, aliases, diagnose, junk, operations, queue, rulesets
 from app.cli.context import Context
 
 
@@ -25,6 +25,7 @@ for command in (
     rulesets.ruleset,
     queue.queue,
     junk.junk,
+    diagnose.diagnose,
     operations.trace,
     operations.verify,
     operations.status,

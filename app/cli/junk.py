@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 
+from app.cli import junk_store
 from app.cli.context import print_json
 from mail.errors import Invalid
 from mail.junk import evaluate
 from mail.junk.classify import DEFAULT, SIGNIFICANT_HAMS, Parameters
+from mail.junk.words import message_numbers
 
 SOURCE = click.Path(path_type=Path, exists=True)
 
@@ -55,3 +57,7 @@ def _numbers(source: Path) -> list[evaluate.Numbers]:
     if not found:
         raise Invalid(public=f"there are no messages in {source}: give a folder with one message a file, or an mbox")
     return found
+
+
+for command in junk_store.commands(message_numbers):
+    junk.add_command(command)

@@ -11,6 +11,7 @@ import time
 import xmlrpc.client
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -41,6 +42,10 @@ def folder_option(command: Command) -> Command:
 def start_options(command: Command) -> Command:
     for option in (
         click.option("--deliver-to", default="", help="host:port that gets outgoing mail, instead of our own port 25."),
+        click.option("--resolver", default="", help="host:port of a DNS resolver: check arriving mail as a host does."),
+        click.option(
+            "--first-time-delay", "delay", default=0, help="Seconds that mail of unknown senders waits, as on a host."
+        ),
         click.option("--plaintext-login", is_flag=True, help="Allow logins without TLS on loopback; for measurements."),
         click.option("--port-offset", default=DEFAULT_OFFSET, show_default=True, help="Added to each standard port."),
         folder_option,
@@ -52,25 +57,26 @@ def start_options(command: Command) -> Command:
 @click.group(invoke_without_command=True)
 @start_options
 @click.pass_context
-def serve(context: click.Context, folder: str, port_offset: int, plaintext_login: bool, deliver_to: str) -> None:
+def serve(context: click.Context, folder: str, port_offset: int, **chosen: Any) -> None:
     """Run Mailstead here: every process, on high ports of loopback, below one folder. Without a command: in the
     foreground, until Ctrl-C."""
     if context.invoked_subcommand is None:
         places = places_of(folder)
         # Before the start, so that no moment is left in which Ctrl-C would end this and leave the bundle behind.
         ended = noted_signals()
-        begin(places, port_offset, plaintext_login=plaintext_login, deliver_to=deliver_to)
+        begin(places, port_offset, **chosen)
         stay(places, ended)
 
 
 @serve.command()
 @start_options
-def start(folder: str, port_offset: int, plaintext_login: bool, deliver_to: str) -> None:
+def start(folder: str, port_offset: int, **chosen: Any) -> None:
     """Start in the background and wait until everything answers."""
-    begin(places_of(folder), port_offset, plaintext_login=plaintext_login, deliver_to=deliver_to)
+    begin(places_of(folder), port_offset, **chosen)
 
 
-def begin(places: Places, port_offset: int, *, plaintext_login: bool = False, deliver_to: str = "") -> None:
+def begin(places: Places, port_offset: int, **chosen: Any) -> None:
+    """`chosen`: what the options say, by the names of `configure.values`."""
     places.folder.mkdir(parents=True, exist_ok=True)
     with open(places.folder / ".lock", "w") as lock:
         try:
@@ -87,8 +93,7 @@ def begin(places: Places, port_offset: int, *, plaintext_login: bool = False, de
         places.make_run()
         for path in (places.log, places.state):
             path.mkdir(mode=0o750, exist_ok=True)
-        chosen = configure.values(places, smtp=bound["smtp"][0], deliver_to=deliver_to, plaintext_login=plaintext_login)
-        settings = configure.write(places, chosen, bound)
+        settings = configure.write(places, configure.values(places, smtp=bound["smtp"][0], **chosen), bound)
         prepare(places, settings)
         wait_until_ready(places, bound, launch(places))
         announce(places, bound)

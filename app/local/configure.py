@@ -14,7 +14,9 @@ from mail.config.settings import Settings
 ROLE = ROOT / "roles/supervisor"
 
 
-def values(places: Places, *, smtp: str, deliver_to: str, plaintext_login: bool) -> dict[str, Any]:
+def values(
+    places: Places, *, smtp: str, deliver_to: str, plaintext_login: bool, resolver: str = "", delay: int = 0
+) -> dict[str, Any]:
     """The settings of a local bundle."""
     hostname = socket.gethostname()
     keys = places.state / "keys"
@@ -27,6 +29,8 @@ def values(places: Places, *, smtp: str, deliver_to: str, plaintext_login: bool)
         "tls_mx_key": keys / "server.key",
         "tls_client_cert": keys / "server.pem",
         "tls_client_key": keys / "server.key",
+        "resolver": resolver,
+        "first_time_sender_delay": delay,
         "plaintext_login": plaintext_login,
         "free_space_reserve_bytes": 64 << 20,
         "free_space_reserve_percent": 0,

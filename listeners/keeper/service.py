@@ -16,6 +16,7 @@ from pathlib import Path
 from listeners.keeper.committer import Committer
 from listeners.keeper.crash import CrashPoints
 from listeners.keeper.housekeeping import Housekeeper
+from listeners.keeper.local_mail import LocalMail
 from listeners.keeper.reader import Reader
 from listeners.keeper.receiving import Receiving
 from listeners.keeper.space import ReserveFile, Space
@@ -86,6 +87,13 @@ class Keeper:
             srs_key=self.srs_key,
             give_up_ms=settings.queue_give_up_hours * HOUR_MS,
         )
+        self.local_mail = LocalMail(
+            self.verbs.commit,
+            self.verbs.contents,
+            lambda: self.tables.current,
+            srs_key=self.srs_key,
+            give_up_ms=settings.queue_give_up_hours * HOUR_MS,
+        )
         self.housekeeper = Housekeeper(
             world.store, self.blobs, self.committer, reserve, clock=world.clock, log=world.log
         )
@@ -136,6 +144,7 @@ class Keeper:
         verbs = {
             **self.verbs.table(),
             "receive": self.receiving.receive,
+            "deliver": self.local_mail.deliver,
             "routing": self.routing,
             "status": self.status,
         }

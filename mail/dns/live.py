@@ -19,7 +19,7 @@ import dns.rcode
 import dns.rdatatype
 
 from mail.dns.memory import Failure, Memory, Missing, Outcome, Question
-from mail.dns.resolver import Answer, LookupFailed, NoRecords
+from mail.dns.resolver import Answer, LookupFailed, NoRecords, Resolver
 from mail.now import Clock, SystemClock
 
 SECONDS = 5.0
@@ -29,6 +29,18 @@ OCTETS_MAX = 16384
 IDLE_MAX = 16
 MISSING_TTL = 300.0
 SYSTEM_CLOCK = SystemClock()
+
+
+def resolver_of(setting: str) -> Resolver:
+    """The resolver of a setting; where it is empty, one that can say nothing."""
+    return LiveResolver(setting) if setting else Nobody()
+
+
+class Nobody:
+    """Nobody to ask: every question fails."""
+
+    async def lookup(self, name: str, kind: str) -> Answer:
+        raise LookupFailed(f"{kind} {name}: the setting resolver is empty")
 
 
 class LiveResolver:

@@ -12,8 +12,7 @@ from pathlib import Path
 from mail.errors import Invalid
 from mail.junk.classify import DEFAULT, Parameters
 from mail.junk.learn import Kind, MemoryCounts, judge, train
-from mail.junk.words import hashes, words
-from mail.message.scan import scan
+from mail.junk.words import message_numbers
 
 Numbers = list[int]
 
@@ -70,7 +69,7 @@ def split_mbox(octets: bytes) -> Iterator[bytes]:
 
 def numbers(octets: bytes) -> Numbers:
     """The words of a message, by their numbers."""
-    return hashes(words(octets, scan(octets)))
+    return message_numbers(octets)
 
 
 def learn(ham: Iterable[Numbers], spam: Iterable[Numbers]) -> MemoryCounts:

@@ -15,7 +15,7 @@ from mail.junk.markup import read_markup
 from mail.junk.signs import header_signs, link_signs, shouted, structure_signs
 from mail.junk.vocabulary import pieces, words_of
 from mail.message.fields import Octets
-from mail.message.scan import Part, Scanned
+from mail.message.scan import Part, Scanned, scan
 from mail.message.text import decode, decode_transfer
 
 WORDS_MAX = 2000
@@ -57,6 +57,11 @@ _number = lru_cache(_REMEMBERED)(number)
 def hashes(found: Iterable[str]) -> list[int]:
     """The number of each word, in order."""
     return list(map(_number, found))
+
+
+def message_numbers(octets: Octets) -> list[int]:
+    """The numbers of all words of a message."""
+    return hashes(words(octets, scan(octets)))
 
 
 def pack(numbers: Iterable[int]) -> bytes:

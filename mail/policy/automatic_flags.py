@@ -1,8 +1,8 @@
 """Which junk flag a mailbox gives to what is put into it (features B07).
 
 Mail programs let people move messages, few let them set $Junk; so the mailbox says it. The one with the special use
-\\Junk always means junk. Otherwise the patterns of the account are tried on the lower-cased name: junk, neutral, not
-junk; of three patterns one may be empty, and then its class takes what the two others leave.
+\\Junk always means junk, the one with \\Trash nothing. Otherwise the patterns of the account are tried on the lower-cased
+name: junk, neutral, not junk; of three patterns one may be empty, and then its class takes what the two others leave.
 """
 
 from functools import lru_cache
@@ -29,7 +29,8 @@ def class_for(mailbox_name: str, special_uses: str, rules: AccountRules) -> Junk
     """None: what is put there keeps its flags. `neutral`: it loses both. Never raises."""
     if "\\Junk" in special_uses.split():
         return "junk"
-    if not rules.automatic_flags:
+    # People throw away good mail and bad alike: lying in the trash says neither.
+    if not rules.automatic_flags or "\\Trash" in special_uses.split():
         return None
     patterns: tuple[tuple[JunkClass, str], ...] = (
         ("junk", rules.junk_mailboxes),

@@ -6,13 +6,14 @@ so, and the job `learn` brings them up. A message that was rejected has no histo
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, case, insert, or_, select, update
 
 from mail.store.classes import HAM, NONE, SPAM, class_of_copies
 from mail.store.history import Filing
-from mail.store.rows import is_one_of, many, plain
+from mail.store.rows import among, many, plain
 from mail.store.schema import arrival
 
 
@@ -65,17 +66,32 @@ def refiled(rows: Iterable[Arrival]) -> list[Filing]:
 _COLUMNS = [arrival.c[name] for name in Arrival.__slots__]
 
 
-def chosen(tx: Connection) -> Select[Any]:
-    """Of the parameter `account_id`, those of the parameter `blobs`."""
-    return select(*_COLUMNS).where(
-        arrival.c.account_id == bindparam("account_id"), is_one_of(tx, arrival.c.blob_id, "blobs")
-    )
+# What `write` changes.
+_WRITTEN = ("rejected", "ham", "spam", "filed", "trained", "pending")
 
 
-def load(tx: Connection, wanted: Select[Any], account_id: int, blob_ids: Iterable[str]) -> list[Arrival]:
-    """The rows of `wanted`, which is `chosen` or less of it."""
-    found = plain(tx.execute(wanted, {"account_id": account_id, "blobs": many(tx, blob_ids)}))
-    return [Arrival(*values) for values in found.fetchall()]
+@lru_cache
+def _chosen(dialect: str, *, pending: bool) -> Select[Any]:
+    wanted = select(*_COLUMNS).where(*_blobs(dialect))
+    return wanted.where(arrival.c.pending) if pending else wanted
+
+
+@lru_cache
+def _write(dialect: str) -> Update:
+    values: dict[Any, Any] = {arrival.c[name]: bindparam(f"new_{name}") for name in _WRITTEN}
+    return update(arrival).where(*_blobs(dialect)).values(values)
+
+
+def _blobs(dialect: str) -> tuple[ColumnElement[bool], ...]:
+    """Of the parameter `of_account`, those of the parameter `blobs`."""
+    return arrival.c.account_id == bindparam("of_account"), among(dialect, arrival.c.blob_id, "blobs")
+
+
+def load(tx: Connection, account_id: int, blob_ids: Iterable[str], *, pending: bool = False) -> list[Arrival]:
+    """The rows of these blobs; only those that are `pending`, when told so."""
+    values = {"of_account": account_id, "blobs": many(tx, blob_ids)}
+    found = plain(tx.execute(_chosen(tx.dialect.name, pending=pending), values)).fetchall()
+    return [Arrival(*row) for row in found]
 
 
 def write(tx: Connection, account_id: int, rows: Iterable[Arrival]) -> bool:
@@ -86,11 +102,9 @@ def write(tx: Connection, account_id: int, rows: Iterable[Arrival]) -> bool:
     for one in rows:
         values = (bool(one.rejected), one.ham, one.spam, one.filed, one.trained, one.pending)
         alike.setdefault(values, []).append(one.blob_id)
-    names = ("rejected", "ham", "spam", "filed", "trained", "pending")
-    place = (arrival.c.account_id == account_id, is_one_of(tx, arrival.c.blob_id, "blobs"))
     for values, blob_ids in alike.items():
-        written = update(arrival).where(*place).values(dict(zip(names, values, strict=True)))
-        tx.execute(written, {"blobs": many(tx, blob_ids)})
+        written = {f"new_{name}": value for name, value in zip(_WRITTEN, values, strict=True)}
+        tx.execute(_write(tx.dialect.name), {"of_account": account_id, "blobs": many(tx, blob_ids), **written})
     return any(values[-1] for values in alike)
 
 

@@ -336,7 +336,7 @@ class Changes:
 
     def insert_or_ignore(self, table: Any) -> Any:
         """An insert that leaves a row that exists as it is."""
-        return upsert(self.tx, table).on_conflict_do_nothing()
+        return upsert(self.tx.dialect.name, table).on_conflict_do_nothing()
 
     def flush(self) -> None:
         """Write what was gathered. `changing` calls it at the end; call it before reading what you added."""

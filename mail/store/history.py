@@ -4,14 +4,15 @@ A classified message has a row under each of its keys; the newest 100 of a key a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from heapq import nlargest
 from struct import pack, unpack
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, func, select
+from sqlalchemy import Connection, Select, bindparam, delete, func, select
 
 from mail.store.classes import NONE, SPAM
-from mail.store.rows import is_one_of, many, plain, upsert
+from mail.store.rows import among, many, plain, upsert
 from mail.store.schema import history, sent_to
 
 # Reputation looks at 50 (features B06); beyond that is for those taken back.
@@ -63,6 +64,24 @@ _SURPLUS = (
 )
 
 
+@lru_cache
+def _add(dialect: str) -> Any:
+    """The class may have changed from one to the other."""
+    insert = upsert(dialect, history)
+    return insert.on_conflict_do_update(index_elements=history.primary_key, set_={"junk": insert.excluded.junk})
+
+
+@lru_cache
+def _full(dialect: str) -> Select[Any]:
+    """Which of the parameter `keys` have more rows than are kept."""
+    return (
+        select(history.c.key)
+        .where(history.c.account_id == bindparam("of_account"), among(dialect, history.c.key, "keys"))
+        .group_by(history.c.key)
+        .having(func.count() > OF_A_KEY)
+    )
+
+
 def file(tx: Connection, account_id: int, filings: Iterable[Filing]) -> None:
     """Bring the rows of messages to their new class."""
     kept: dict[int, list[dict[str, Any]]] = {}
@@ -84,18 +103,9 @@ def file(tx: Connection, account_id: int, filings: Iterable[Filing]) -> None:
 def _keep(tx: Connection, account_id: int, kept: Mapping[int, list[dict[str, Any]]]) -> None:
     # In the order of the table: half the time of random places.
     rows = [row for key in sorted(kept) for row in nlargest(OF_A_KEY, kept[key], lambda row: row["at"])]
-    insert = upsert(tx, history)
-    # The class may have changed from one to the other.
-    tx.execute(
-        insert.on_conflict_do_update(index_elements=history.primary_key, set_={"junk": insert.excluded.junk}), rows
-    )
-    counted = (
-        select(history.c.key)
-        .where(history.c.account_id == bindparam("of_account"), is_one_of(tx, history.c.key, "keys"))
-        .group_by(history.c.key)
-        .having(func.count() > OF_A_KEY)
-    )
-    full = plain(tx.execute(counted, {"of_account": account_id, "keys": many(tx, kept)})).fetchall()
+    dialect = tx.dialect.name
+    tx.execute(_add(dialect), rows)
+    full = plain(tx.execute(_full(dialect), {"of_account": account_id, "keys": many(tx, kept)})).fetchall()
     for (key,) in full:
         _remove(tx, account_id, tx.execute(_SURPLUS, {"of_account": account_id, "of_key": key}).all())
 
@@ -111,25 +121,32 @@ def _remove(tx: Connection, account_id: int, rows: Iterable[tuple[int, int, int]
 
 def load_history(connection: Connection, account_id: int, keys: Sequence[int]) -> dict[int, list[Past]]:
     """What is filed under each of these keys, newest first; keys without a past are missing."""
-    wanted = (
-        select(history.c.key, history.c.at, history.c.junk, history.c.localpart)
-        .where(history.c.account_id == bindparam("account_id"), is_one_of(connection, history.c.key, "keys"))
-        .order_by(history.c.key, history.c.at.desc())
-    )
     values = {"account_id": account_id, "keys": many(connection, keys)}
     found: dict[int, list[Past]] = {}
-    for key, at, junk, localpart in plain(connection.execute(wanted, values)).fetchall():
+    for key, at, junk, localpart in plain(connection.execute(_history(connection.dialect.name), values)).fetchall():
         found.setdefault(key, []).append(Past(at, bool(junk), localpart))
     return found
 
 
+@lru_cache
+def _history(dialect: str) -> Select[Any]:
+    return (
+        select(history.c.key, history.c.at, history.c.junk, history.c.localpart)
+        .where(history.c.account_id == bindparam("account_id"), among(dialect, history.c.key, "keys"))
+        .order_by(history.c.key, history.c.at.desc())
+    )
+
+
 def load_sent(connection: Connection, account_id: int, keys: Sequence[int]) -> dict[int, int]:
     """When the account last wrote to those of these keys that it wrote to."""
-    wanted = select(sent_to.c.key, sent_to.c.at).where(
-        sent_to.c.account_id == bindparam("account_id"), is_one_of(connection, sent_to.c.key, "keys")
-    )
-    return dict(
-        plain(connection.execute(wanted, {"account_id": account_id, "keys": many(connection, keys)})).fetchall()
+    values = {"account_id": account_id, "keys": many(connection, keys)}
+    return dict(plain(connection.execute(_sent(connection.dialect.name), values)).fetchall())
+
+
+@lru_cache
+def _sent(dialect: str) -> Select[Any]:
+    return select(sent_to.c.key, sent_to.c.at).where(
+        sent_to.c.account_id == bindparam("account_id"), among(dialect, sent_to.c.key, "keys")
     )
 
 
@@ -138,7 +155,7 @@ def add_sent(tx: Connection, account_id: int, sent: Mapping[int, int]) -> None:
     rows = [{"account_id": account_id, "key": key, "at": sent[key]} for key in sorted(sent)]
     if not rows:
         return
-    insert = upsert(tx, sent_to)
+    insert = upsert(tx.dialect.name, sent_to)
     newer = insert.excluded.at > sent_to.c.at
     tx.execute(
         insert.on_conflict_do_update(index_elements=sent_to.primary_key, set_={"at": insert.excluded.at}, where=newer),

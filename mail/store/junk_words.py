@@ -4,12 +4,13 @@ Only `mail.store.training` and `mail.store.retrain` change the counts, in the tr
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, func, select
+from sqlalchemy import Connection, Select, bindparam, delete, func, select
 
 from mail.store.classes import HAM, SPAM
-from mail.store.rows import is_one_of, many, plain, upsert
+from mail.store.rows import among, is_one_of, many, plain, upsert
 from mail.store.schema import junk_total, junk_word
 
 
@@ -18,10 +19,12 @@ class Totals(NamedTuple):
     spams: int = 0
 
 
+_TOTALS = select(junk_total.c.hams, junk_total.c.spams).where(junk_total.c.account_id == bindparam("account_id"))
+
+
 def totals(connection: Connection, account_id: int) -> Totals:
     """How many messages of each class were counted."""
-    wanted = select(junk_total.c.hams, junk_total.c.spams).where(junk_total.c.account_id == account_id)
-    found = connection.execute(wanted).first()
+    found = connection.execute(_TOTALS, {"account_id": account_id}).first()
     return Totals(*found) if found else Totals()
 
 
@@ -32,11 +35,16 @@ def word_count(connection: Connection, account_id: int) -> int:
 
 def counts(connection: Connection, account_id: int, words: Sequence[int]) -> dict[int, tuple[int, int]]:
     """(ham, spam) of those of these words that any message has."""
-    wanted = select(junk_word.c.word, junk_word.c.ham, junk_word.c.spam).where(
-        junk_word.c.account_id == bindparam("account_id"), is_one_of(connection, junk_word.c.word, "words")
-    )
     values = {"account_id": account_id, "words": many(connection, words)}
-    return {word: (ham, spam) for word, ham, spam in plain(connection.execute(wanted, values)).fetchall()}
+    found = plain(connection.execute(_counts(connection.dialect.name), values)).fetchall()
+    return {word: (ham, spam) for word, ham, spam in found}
+
+
+@lru_cache
+def _counts(dialect: str) -> Select[Any]:
+    return select(junk_word.c.word, junk_word.c.ham, junk_word.c.spam).where(
+        junk_word.c.account_id == bindparam("account_id"), among(dialect, junk_word.c.word, "words")
+    )
 
 
 class Counted:
@@ -74,7 +82,7 @@ class Counted:
 
 def _change_totals(tx: Connection, account_id: int, hams: int, spams: int) -> None:
     found = totals(tx, account_id)
-    insert = upsert(tx, junk_total)
+    insert = upsert(tx.dialect.name, junk_total)
     values = {"hams": max(0, found.hams + hams), "spams": max(0, found.spams + spams)}
     tx.execute(
         insert.values(account_id=account_id, **values).on_conflict_do_update(
@@ -95,7 +103,7 @@ def _change_words(tx: Connection, account_id: int, changed: Mapping[int, list[in
         elif word in known:
             gone.append(word)
     if rows:
-        insert = upsert(tx, junk_word)
+        insert = upsert(tx.dialect.name, junk_word)
         values = {"ham": insert.excluded.ham, "spam": insert.excluded.spam}
         tx.execute(insert.on_conflict_do_update(index_elements=junk_word.primary_key, set_=values), rows)
     if gone:

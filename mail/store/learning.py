@@ -15,9 +15,9 @@ A handful of statements do all of it, for one message or a thousand.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import Connection, Delete, Select, bindparam, delete, exists, select
 
 from mail.imap.envelope import recipients
 from mail.policy import sent
@@ -28,7 +28,7 @@ from mail.store.arrival_rows import Arrival
 from mail.store.classes import CLASSIFYING, HAM, NONE, SPAM, class_of_flags
 from mail.store.flags import JUNK, NOTJUNK, SEEN
 from mail.store.names import normalized
-from mail.store.rows import ArrivalRow, NewMessage, is_one_of, many, plain, upsert
+from mail.store.rows import ArrivalRow, NewMessage, among, is_one_of, many, plain, upsert
 from mail.store.schema import arrival, blob, message
 
 # History of so many messages is written at once; that of more is left to the job: others wait to write.
@@ -70,6 +70,27 @@ class _Copies:
             self.ham += sign
         elif found == SPAM:
             self.spam += sign
+
+
+@lru_cache
+def _rejected(dialect: str) -> Select[Any]:
+    return select(arrival.c.blob_id).where(
+        arrival.c.account_id == bindparam("of_account"), arrival.c.rejected, among(dialect, arrival.c.blob_id, "blobs")
+    )
+
+
+@lru_cache
+def _add_arrived(dialect: str) -> Any:
+    return upsert(dialect, arrival).on_conflict_do_nothing()
+
+
+@lru_cache
+def _forget_lonely(dialect: str) -> Delete:
+    """Rows of the parameter `blobs` of which no copy is left."""
+    copy = exists().where(message.c.account_id == arrival.c.account_id, message.c.blob_id == arrival.c.blob_id)
+    return delete(arrival).where(
+        arrival.c.account_id == bindparam("of_account"), among(dialect, arrival.c.blob_id, "blobs"), ~copy
+    )
 
 
 class Learning:
@@ -120,10 +141,8 @@ class Learning:
         return [flags & kept & ~SEEN if blob_id in rescued else flags & kept for flags, blob_id in copies]
 
     def _rejected(self, account_id: int, blob_ids: Sequence[str]) -> set[str]:
-        wanted = select(arrival.c.blob_id).where(
-            arrival.c.account_id == account_id, arrival.c.rejected, is_one_of(self._tx, arrival.c.blob_id, "blobs")
-        )
-        found = plain(self._tx.execute(wanted, {"blobs": many(self._tx, blob_ids)})).fetchall()
+        values = {"of_account": account_id, "blobs": many(self._tx, blob_ids)}
+        found = plain(self._tx.execute(_rejected(self._tx.dialect.name), values)).fetchall()
         return {blob_id for (blob_id,) in found}
 
     def reflagged(self, place: Place, changed: Iterable[tuple[str, int, int, int]]) -> None:
@@ -175,21 +194,18 @@ class Learning:
             }
             for (account_id, blob_id), one in self._arrived.items()
         ]
-        self._tx.execute(upsert(self._tx, arrival).on_conflict_do_nothing(), rows)
+        self._tx.execute(_add_arrived(self._tx.dialect.name), rows)
 
     def _forget_last(self, account_id: int, blob_ids: set[str]) -> None:
         """What was learnt stays; there is nothing left it could follow."""
-        copy = exists().where(message.c.account_id == arrival.c.account_id, message.c.blob_id == arrival.c.blob_id)
-        lonely = delete(arrival).where(
-            arrival.c.account_id == account_id, is_one_of(self._tx, arrival.c.blob_id, "blobs"), ~copy
-        )
-        self._tx.execute(lonely, {"blobs": many(self._tx, blob_ids)})
+        values = {"of_account": account_id, "blobs": many(self._tx, blob_ids)}
+        self._tx.execute(_forget_lonely(self._tx.dialect.name), values)
 
     def _settle(self, account_id: int, copies: dict[str, _Copies], rescued: set[str]) -> None:
         wanted = rescued | {blob_id for blob_id, one in copies.items() if one.ham or one.spam}
         if not wanted:
             return
-        found = arrival_rows.load(self._tx, arrival_rows.chosen(self._tx), account_id, wanted)
+        found = arrival_rows.load(self._tx, account_id, wanted)
         missing = wanted - {one.blob_id for one in found}
         new: list[Arrival] = []
         for blob_id in missing:

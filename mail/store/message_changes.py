@@ -20,8 +20,12 @@ def _among(tx: Connection, account_id: int, mailbox_id: int) -> tuple[ColumnElem
 
 def _selected(state: AccountState, mailbox_id: int, uids: Sequence[int], *columns: Any) -> list[Any]:
     """Those of `uids` that are there, ascending, as plain tuples."""
-    tx = state.changes.tx
     state.changes.flush()
+    return _stored(state, mailbox_id, uids, *columns)
+
+
+def _stored(state: AccountState, mailbox_id: int, uids: Sequence[int], *columns: Any) -> list[Any]:
+    tx = state.changes.tx
     wanted = select(*columns).where(*_among(tx, state.id, mailbox_id)).order_by(message.c.uid)
     found: list[Any] = plain(tx.execute(wanted, {"uids": many(tx, uids)})).fetchall()
     return found
@@ -72,9 +76,7 @@ def store_flags(
     changed = [StoredFlags(uid, modseq, flags, keywords) for uid, _, flags, keywords in changed]
     _write_flags(state, mailbox_id, changed, modseq)
     if reclassified:
-        found = _selected(
-            state, mailbox_id, list(reclassified), message.c.uid, message.c.blob_id, message.c.received_at
-        )
+        found = _stored(state, mailbox_id, list(reclassified), message.c.uid, message.c.blob_id, message.c.received_at)
         learnt = [(blob_id, received_at, *reclassified[uid]) for uid, blob_id, received_at in found]
         state.changes.learning.reflagged(state.place(counters), learnt)
     state.flags_changed(counters, [row.uid for row in changed])

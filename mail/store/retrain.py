@@ -44,7 +44,7 @@ def retrain(
 ) -> Retrained:
     """Blocks for as long as reading all those messages takes; `progress` hears how many of how many are counted.
 
-    NoSuchAddress when the account is gone. The caller wakes the job `learn` afterwards.
+    NoSuchAddress when the account is gone.
     """
     _clear(store, account_id)
     with store.read() as connection:
@@ -83,12 +83,12 @@ def _count(tx: Connection, account_id: int, words: Mapping[str, Sequence[int]]) 
     counted = Counted()
     alike: dict[int, list[str]] = {}
     for blob_id, ham, spam, before in plain(tx.execute(wanted, {"blobs": many(tx, words)})).fetchall():
-        now = class_of_copies(ham, spam)
-        counted.move(words[blob_id], before, now)
-        alike.setdefault(now, []).append(blob_id)
+        found = class_of_copies(ham, spam)
+        counted.move(words[blob_id], before, found)
+        alike.setdefault(found, []).append(blob_id)
     counted.write(tx, -account_id)
-    for counted_as, blob_ids in alike.items():
-        tx.execute(update(arrival).where(*ours).values(retrained=counted_as), {"blobs": many(tx, blob_ids)})
+    for found, blob_ids in alike.items():
+        tx.execute(update(arrival).where(*ours).values(retrained=found), {"blobs": many(tx, blob_ids)})
 
 
 def _swap(tx: Connection, account_id: int) -> None:
@@ -121,5 +121,7 @@ def _clear(store: Store, account_id: int) -> None:
             return
         part = (arrival.c.account_id == account_id, arrival.c.blob_id > after, arrival.c.blob_id <= until)
         with store.write() as tx:
+            # On PostgreSQL: whoever changes rows of an account holds the account first, or two may wait for each other.
+            lock(tx, account_id)
             tx.execute(update(arrival).where(*part, arrival.c.retrained != 0).values(retrained=0))
         after = until

@@ -74,7 +74,12 @@ class StoreResult:
 
 def is_one_of(connection: Connection, of: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     """`of` is one of the parameter `name`, which `many` makes: one parameter however many values there are."""
-    if connection.dialect.name == "sqlite":
+    return among(connection.dialect.name, of, name)
+
+
+def among(dialect: str, of: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """`is_one_of` for statements that are made once for each database: making one costs as much as running it."""
+    if dialect == "sqlite":
         each = func.json_each(bindparam(name)).table_valued(column("value"))
         return of.in_(select(each.c.value))
     return of == sql_any(bindparam(name, type_=ARRAY(of.type)))
@@ -84,9 +89,9 @@ def many(connection: Connection, values: Iterable[int] | Iterable[str]) -> objec
     return orjson.dumps(list(values)).decode() if connection.dialect.name == "sqlite" else list(values)
 
 
-def upsert(connection: Connection, table: Table) -> Any:
+def upsert(dialect: str, table: Table) -> Any:
     """An INSERT that can say what happens to a row that is there: both spell it alike, each with its own type."""
-    return sqlite_insert(table) if connection.dialect.name == "sqlite" else postgresql_insert(table)
+    return sqlite_insert(table) if dialect == "sqlite" else postgresql_insert(table)
 
 
 def plain(result: CursorResult[Any]) -> Any:

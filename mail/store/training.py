@@ -19,7 +19,7 @@ from mail.store.schema import account, arrival, blob, blob_content
 # What is read of one message: its texts stand before what is larger, as a rule.
 OCTETS_MAX = 4 << 20
 # A transaction counts about so many words: all who write wait for it.
-WORDS_AT_ONCE = 4000
+WORDS_AT_ONCE = 2000
 CONTENTS_AT_ONCE = 100
 
 # The words of a message, as the numbers `mail.store.junk_words` counts. Must not raise, whatever the octets.
@@ -105,7 +105,7 @@ def train(tx: Connection, account_id: int, words: Mapping[str, Sequence[int]]) -
     """Learn what is still to be learnt of these blobs; returns of how many."""
     if not lock(tx, account_id):
         return 0
-    rows = arrival_rows.load(tx, arrival_rows.chosen(tx).where(arrival.c.pending), account_id, words)
+    rows = arrival_rows.load(tx, account_id, words, pending=True)
     counted = Counted()
     for row in rows:
         counted.move(words[row.blob_id], row.trained, row.now)

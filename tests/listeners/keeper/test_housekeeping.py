@@ -59,7 +59,8 @@ async def test_the_blob_of_removed_messages_goes_row_first(office: Office, size:
     gone = (await asked(office, "deliver", delivery(octets, "ann@a.example"), octets))["blob"]
     kept = (await asked(office, "deliver", delivery(octets, "bob@a.example"), octets))["blob"]
     with office.store.write() as tx:
-        tx.execute(text("DELETE FROM message WHERE blob_id = :id"), {"id": gone})
+        for table in ("message", "arrival"):
+            tx.execute(text(f"DELETE FROM {table} WHERE blob_id = :id"), {"id": gone})
         tx.execute(text("UPDATE mailbox SET messages = 0, unseen = 0, size = 0 WHERE account_id = 1"))
         tx.execute(text("UPDATE account SET size = 0 WHERE id = 1"))
     office.housekeeper.sweep()

@@ -11,6 +11,7 @@ from mail.store.blobs import IN_ROW_MAX, BlobStore, BlobWriter
 from mail.store.engine import Store
 from mail.store.verify import findings, strays
 from tests.mail.store.blobs_in_rows import NoFiles
+from tests.mail.store.pupil import Pupil
 from tests.mail.store.test_changes import World, world  # noqa: F401 - a fixture
 
 BROKEN = {
@@ -37,6 +38,34 @@ def test_every_broken_promise_is_found(sqlite_store: Store, clock: object, state
     with sqlite_store.write() as tx:
         tx.execute(text(statement))
     assert list(findings(sqlite_store, NoFiles()))
+
+
+MISLEARNT = {
+    "UPDATE arrival SET spam = 2": "arrival",
+    "UPDATE arrival SET pending = 1": "arrival",
+    "UPDATE arrival SET filed = 1": "arrival",
+    "UPDATE message SET flags = 128": "arrival",
+    "DELETE FROM arrival": "arrival",
+    "INSERT INTO arrival SELECT account_id, 'ff', mailbox, 1, keys, 1, 0, 0, 0, 0, 0, 0, 0 FROM arrival": "arrival",
+    "UPDATE history SET junk = 0": "history",
+    "UPDATE history SET key = 8": "history",
+    "UPDATE history SET account_id = 99": "orphan",
+    "UPDATE junk_total SET spams = 0": "junk-words",
+    "UPDATE junk_total SET hams = -1": "junk-words",
+    "UPDATE junk_word SET spam = 0": "junk-words",
+    "UPDATE junk_word SET account_id = -99": "orphan",
+}
+
+
+@pytest.mark.parametrize("statement", MISLEARNT)
+def test_what_is_learnt_and_what_is_there_must_agree(sqlite_store: Store, clock: object, statement: str) -> None:
+    pupil = Pupil(sqlite_store, clock)  # type: ignore[arg-type]
+    pupil.deliver("cheap", "Junk")
+    pupil.learn()
+    pupil.check()
+    with sqlite_store.write() as tx:
+        tx.execute(text(statement))
+    assert MISLEARNT[statement] in {finding.kind for finding in findings(sqlite_store, NoFiles())}
 
 
 def test_a_changed_or_missing_blob_file_is_found_and_a_stray_one_told(
