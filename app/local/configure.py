@@ -31,6 +31,8 @@ def values(
         "tls_client_key": keys / "server.key",
         "resolver": resolver,
         "first_time_sender_delay": delay,
+        # Whoever tries it sends everything from one address.
+        "messages_per_minute": 1_000_000,
         "plaintext_login": plaintext_login,
         "free_space_reserve_bytes": 64 << 20,
         "free_space_reserve_percent": 0,

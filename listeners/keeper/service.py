@@ -80,7 +80,7 @@ class Keeper:
             self.verbs.commit,
             self.verbs.contents,
             self.reader,
-            Judge(tickets.load_key(settings.subject_pass_key)),
+            Judge(tickets.load_key(settings.subject_pass_key), settings.messages_per_minute),
             self.tables,
             clock=world.clock,
             hostname=settings.hostname,

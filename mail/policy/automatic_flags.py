@@ -1,8 +1,9 @@
 """Which junk flag a mailbox gives to what is put into it (features B07).
 
 Mail programs let people move messages, few let them set $Junk; so the mailbox says it. The one with the special use
-\\Junk always means junk, the one with \\Trash nothing. Otherwise the patterns of the account are tried on the lower-cased
-name: junk, neutral, not junk; of three patterns one may be empty, and then its class takes what the two others leave.
+\\Junk always means junk, the one with \\Trash nothing. Otherwise the patterns of the account are tried on the
+lower-cased name: junk, neutral, not junk; of three patterns one may be empty, and then its class takes what the two
+others leave.
 """
 
 from functools import lru_cache

@@ -27,27 +27,34 @@ class Limit:
     counts_octets: bool
 
 
-LIMITS = (
-    Limit("messages a minute", MINUTE_MS, 500, False),
-    Limit("messages a day", DAY_MS, 500 * 20, False),
-    Limit("MiB a minute", MINUTE_MS, 1000 * MIB, True),
-    Limit("MiB a day", DAY_MS, 1000 * 3 * MIB, True),
-)
+def limits(messages_a_minute: int) -> tuple[Limit, ...]:
+    """The limits where one address may send so many messages a minute; 2 MiB go with each."""
+    octets = messages_a_minute * 2 * MIB
+    return (
+        Limit("messages a minute", MINUTE_MS, messages_a_minute, False),
+        Limit("messages a day", DAY_MS, messages_a_minute * 20, False),
+        Limit("MiB a minute", MINUTE_MS, octets, True),
+        Limit("MiB a day", DAY_MS, octets * 3, True),
+    )
+
+
+MESSAGES_A_MINUTE = 500
 
 
 class Count:
-    """What came in the current and in the previous window, for each of `LIMITS`."""
+    """What came in the current and in the previous window, for each limit."""
 
-    __slots__ = ("_current", "_previous", "_windows")
+    __slots__ = ("_current", "_limits", "_previous", "_windows")
 
-    def __init__(self) -> None:
-        self._windows = [0] * len(LIMITS)
-        self._current = [0] * len(LIMITS)
-        self._previous = [0] * len(LIMITS)
+    def __init__(self, limits: tuple[Limit, ...]) -> None:
+        self._limits = limits
+        self._windows = [0] * len(limits)
+        self._current = [0] * len(limits)
+        self._previous = [0] * len(limits)
 
     def within(self, place: int, now: int) -> float:
         """What counts now against one of the limits."""
-        limit = LIMITS[place]
+        limit = self._limits[place]
         window, passed = divmod(now, limit.window_ms)
         if window != self._windows[place]:
             follows = window == self._windows[place] + 1
@@ -57,14 +64,15 @@ class Count:
         return self._current[place] + self._previous[place] * (1 - passed / limit.window_ms)
 
     def add(self, size: int) -> None:
-        for place, limit in enumerate(LIMITS):
+        for place, limit in enumerate(self._limits):
             self._current[place] += size if limit.counts_octets else 1
 
 
 class Rates:
     """The counters of one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, messages_a_minute: int = MESSAGES_A_MINUTE) -> None:
+        self._limits = limits(messages_a_minute)
         self._counts: OrderedDict[tuple[int, str], Count] = OrderedDict()
 
     def add(self, account_id: int, ip: str, size: int, now: int) -> str:
@@ -72,8 +80,8 @@ class Rates:
         touched: list[Count] = []
         for network, (_, _, times) in zip(networks(ip), MASKS, strict=True):
             key = (account_id, network)
-            count = self._counts.get(key) or Count()
-            for place, limit in enumerate(LIMITS):
+            count = self._counts.get(key) or Count(self._limits)
+            for place, limit in enumerate(self._limits):
                 most = limit.of_one * times
                 if count.within(place, now) + (size if limit.counts_octets else 1) > most:
                     return f"more than {most // MIB if limit.counts_octets else most} {limit.words} from {network}"

@@ -22,7 +22,7 @@ from mail.policy.account_rules import AccountRules
 from mail.policy.facts import Key, MessageFacts, Past, RecipientFacts, Word, addressed
 from mail.policy.incoming import decide
 from mail.policy.keys import key as number
-from mail.policy.rates import Rates
+from mail.policy.rates import MESSAGES_A_MINUTE, Rates
 from mail.policy.rulesets import Ruleset, first_match
 from mail.policy.verdict import Verdict
 from mail.store import history as past
@@ -69,9 +69,9 @@ class Judged:
 class Judge:
     """`pass_key`: of the tokens in subjects. The rates are this process's memory: derived, and lost with it."""
 
-    def __init__(self, pass_key: bytes) -> None:
+    def __init__(self, pass_key: bytes, messages_a_minute: int = MESSAGES_A_MINUTE) -> None:
         self._pass_key = pass_key
-        self._rates = Rates()
+        self._rates = Rates(messages_a_minute)
 
     def judge(
         self,

@@ -27,7 +27,6 @@ ELSEWHERE: dict[str, str] = {
     # Values that what uses them proves.
     "mail/errors.py": "tests/mail/smtp/test_replies.py",
     "mail/now.py": "tests/mail/accounts/test_failures.py",
-    "mail/receive/facts.py": "tests/mail/receive/test_deliver.py",
     # One engine of changes in several modules.
     "mail/store/arrival_rows.py": "tests/mail/store/test_learning.py",
     "mail/store/arrivals.py": "tests/mail/store/test_changes.py",
