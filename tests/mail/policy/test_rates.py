@@ -75,4 +75,4 @@ def test_what_is_no_address_is_counted_too() -> None:
 
 
 def test_the_day_is_never_shorter_than_its_minutes() -> None:
-    assert [limit.window_ms for limit in rates.LIMITS] == [MINUTE_MS, DAY_MS] * 2
+    assert [limit.window_ms for limit in rates.limits(500)] == [MINUTE_MS, DAY_MS] * 2
