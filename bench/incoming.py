@@ -131,9 +131,17 @@ def fill(store: Store, account_id: int, count: int, sample: bytes) -> None:
                 insert(blob),
                 [
                     {
-                        "id": one, "folder": "", "size": 1000, "sha256": os.urandom(32), "created_at": now,
-                        "envelope": summary.envelope, "bodystructure": summary.bodystructure,
-                        "structure": summary.structure, "subject": "x", "sender": SENDER, "message_id": one,
+                        "id": one,
+                        "folder": "",
+                        "size": 1000,
+                        "sha256": os.urandom(32),
+                        "created_at": now,
+                        "envelope": summary.envelope,
+                        "bodystructure": summary.bodystructure,
+                        "structure": summary.structure,
+                        "subject": "x",
+                        "sender": SENDER,
+                        "message_id": one,
                     }
                     for one in ids
                 ],
@@ -143,8 +151,14 @@ def fill(store: Store, account_id: int, count: int, sample: bytes) -> None:
                 insert(message),
                 [
                     {
-                        "account_id": account_id, "mailbox_id": inbox.id, "uid": inbox.uidnext + start + place,
-                        "modseq": 2, "received_at": now, "saved_at": now, "size": 1000, "blob_id": one,
+                        "account_id": account_id,
+                        "mailbox_id": inbox.id,
+                        "uid": inbox.uidnext + start + place,
+                        "modseq": 2,
+                        "received_at": now,
+                        "saved_at": now,
+                        "size": 1000,
+                        "blob_id": one,
                     }
                     for place, one in enumerate(ids)
                 ],

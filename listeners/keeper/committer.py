@@ -1,6 +1,7 @@
 """Group commit: everything that waits, in the order of security §3.2, then all replies at once.
 
-    waiting --take all (<= 256)--> stage and sync the files, in parallel   (c1 c2 c4 c5)
+    waiting --take all (<= 256)--> read and decide, where an entry wants to, in one read transaction
+            --> stage and sync the files, in parallel   (c1 c2 c4 c5)
             --> one fsync for the folder (c6) --> one transaction (c7 c8) --> replies (c9) --> unlink tmp, wake (c10)
 
 Messages up to 16 KiB need no file: their content is committed with their row (docs/decisions/small-blobs-in-rows.md).
@@ -16,6 +17,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
+
+from sqlalchemy import Connection
 
 from listeners.keeper.crash import CrashPoints
 from mail.errors import Bug, MailError, StorageFault, StorageFull, Unavailable
@@ -45,19 +48,30 @@ class Content:
     size: int
 
 
+class Decided(Exception):
+    """Raised by `prepare`: there is nothing to commit, and this is the result."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__("decided")
+        self.result = result
+
+
 @dataclass(slots=True)
 class Entry:
     """One thing to commit: contents to make durable, then `write` inside the transaction.
 
-    `write` gets the staged blobs in the order of `contents`; what it returns goes to `done`, and so does the MailError
-    that stopped it. `done` is called once, from the committer's thread, after the commit.
+    `prepare`, if there is one, is called before with a connection that reads; it may change `contents`, or raise
+    `Decided`. `write` gets the staged blobs in the order of `contents`; what it returns goes to `done`, and so does the
+    MailError that stopped it. `done` is called once, from the committer's thread, after the commit.
     """
 
     contents: list[Content]
     write: Callable[[Changes, list[Staged]], Any]
     done: Callable[[Any], None]
+    prepare: Callable[[Connection], None] | None = None
     staged: list[Staged] = field(default_factory=list)
     result: Any = None
+    decided: bool = False
 
     @property
     def failed(self) -> bool:
@@ -126,9 +140,10 @@ class Committer:
 
     def _commit(self, batch: list[Entry]) -> None:
         started = time.monotonic()
+        self._prepare(batch)
         self._crash.at("c1")
-        self._make_durable(batch)
-        standing = [entry for entry in batch if not entry.failed]
+        self._make_durable([entry for entry in batch if not entry.failed and not entry.decided])
+        standing = [entry for entry in batch if not entry.failed and not entry.decided]
         changes = self._write(standing) if standing else None
         for entry in batch:
             entry.done(entry.result)
@@ -142,6 +157,28 @@ class Committer:
         self.messages += len(batch)
         if time.monotonic() - started > SLOW_SECONDS:
             self._log.warning("commit-slow", seconds=round(time.monotonic() - started, 3), entries=len(batch))
+
+    def _prepare(self, batch: list[Entry]) -> None:
+        """What is to be decided before, all in one read transaction. One that fails, fails alone."""
+        wanted = [entry for entry in batch if entry.prepare is not None]
+        if not wanted:
+            return
+        try:
+            with self._store.read() as connection:
+                for entry in wanted:
+                    self._prepare_one(entry, connection)
+        except MailError as error:
+            self._log.error("reading-failed", exc=error)
+            _fail(wanted, error)
+
+    def _prepare_one(self, entry: Entry, connection: Connection) -> None:
+        assert entry.prepare is not None
+        try:
+            entry.prepare(connection)
+        except Decided as decided:
+            entry.result, entry.decided = decided.result, True
+        except Exception as error:  # noqa: BLE001 - the request: it fails alone
+            entry.result = self._failure(error)
 
     def _tidy(self, entry: Entry) -> None:
         for staged in entry.staged:

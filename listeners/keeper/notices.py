@@ -23,12 +23,14 @@ class Notice:
     to: Address
     content: Content
     summary: Summary
+    account_id: int
+    expires_at: int
 
-    def queue(self, changes: Changes, blob: BlobRow, account_id: int, expires_at: int) -> None:
+    def queue(self, changes: Changes, blob: BlobRow) -> None:
         """Out by the queue with the null reverse-path, kept under the postmaster's account."""
-        recipient = NewRecipient(str(self.to), self.to.domain, changes.now, expires_at, notify="NEVER")
+        recipient = NewRecipient(str(self.to), self.to.domain, changes.now, self.expires_at, notify="NEVER")
         message = NewQueueMessage(
-            account_id=account_id,
+            account_id=self.account_id,
             blob_id=blob.id,
             size=blob.size,
             mail_from="",
@@ -46,15 +48,23 @@ class Notice:
 
 
 def notice_of(
-    to: Address, bounced: Sequence[Bounced], summary: Summary, received_at: int, hostname: str, original: Content
+    to: Address,
+    bounced: Sequence[Bounced],
+    summary: Summary,
+    original: Content,
+    *,
+    at: int,
+    hostname: str,
+    account_id: int,
+    expires_at: int,
 ) -> Notice:
     """The notice about one message; `original` is read for its header only."""
     reports = [
         dsn.RecipientReport(one.rcpt_to, one.reply.enhanced, f"{one.reply.code} {one.reply.text}") for one in bounced
     ]
     start = os.pread(original.descriptor, min(original.size, dsn.HEADER_MAX), 0)
-    about = dsn.Original(summary.message_id, "", received_at, start, False, not to.is_ascii)
-    octets = dsn.render(dsn.Kind.FAILED, hostname, str(to), reports, about, now=received_at)
+    about = dsn.Original(summary.message_id, "", at, start, False, not to.is_ascii)
+    octets = dsn.render(dsn.Kind.FAILED, hostname, str(to), reports, about, now=at)
     descriptor = os.memfd_create("notice", os.MFD_CLOEXEC)
     os.write(descriptor, octets)
-    return Notice(to, Content(descriptor, len(octets)), summarize(octets))
+    return Notice(to, Content(descriptor, len(octets)), summarize(octets), account_id, expires_at)

@@ -1,6 +1,6 @@
 """Mail from strangers, once it has come in: who gets it, what each of them says to it, one reply for all.
 
-    expand recipients -> judge for each (one read transaction) -> settle the verdicts -> write everything in one batch
+    expand recipients -> judge for each (one read transaction a batch) -> settle the verdicts -> write all in one batch
 
 The listener that asks has only found facts; whatever is said of addresses, accounts and verdicts is decided here. A
 message that is to wait for the delay of first-time senders is answered with `wait` and comes again.
@@ -9,9 +9,10 @@ message that is to wait for the delay of first-time senders is answered with `wa
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from listeners.keeper.committer import Content
-from listeners.keeper.notices import notice_of
-from listeners.keeper.reader import Reader
+from sqlalchemy import Connection
+
+from listeners.keeper.committer import Content, Decided
+from listeners.keeper.notices import Notice, notice_of
 from listeners.keeper.tables import RoutingTables
 from listeners.rpc import Request
 from mail import srs
@@ -19,17 +20,19 @@ from mail.accounts.expand import Expansion, expand
 from mail.address import Address, parse_address
 from mail.errors import Invalid
 from mail.now import Clock
-from mail.receive.judge import Destination, Judge, Judged
+from mail.receive.judge import Destination, Judge
 from mail.receive.message import Message
 from mail.receive.receipt import receipt_of
 from mail.receive.settled import Settled, judged_outward, settled_of
 from mail.store.blob_rows import BlobRow
 from mail.store.blobs import Staged
 from mail.store.changes import Changes
-from mail.store.receipts import receive
+from mail.store.receipts import Receipt, receive
 
-Commit = Callable[[list[Content], Callable[[Changes, list[Staged]], Any]], Awaitable[Any]]
+Commit = Callable[..., Awaitable[Any]]
 Contents = Callable[[Request, list[Any]], list[Content]]
+
+NO_BLOB = BlobRow("", "", 0, b"", 0)
 
 
 class Receiving:
@@ -39,7 +42,6 @@ class Receiving:
         self,
         commit: Commit,
         contents: Contents,
-        reader: Reader,
         judge: Judge,
         tables: RoutingTables,
         *,
@@ -50,7 +52,6 @@ class Receiving:
     ) -> None:
         self._commit = commit
         self._contents = contents
-        self._reader = reader
         self._judge = judge
         self._tables = tables
         self._clock = clock
@@ -61,24 +62,14 @@ class Receiving:
     async def receive(self, request: Request) -> dict[str, Any]:
         """{"wait": true}, or {"reply": [code, enhanced, text] or null, "blob", "reason", "slow"}."""
         contents = self._contents(request, [request.args["size"]])
-        message = Message.from_args(request.args)
-        settled = await self._settled(message)
-        judged = settled.judged
-        if settled.reply is None and not message.waited and any(one.verdict.delay for one in judged):
-            return {"wait": True}
-        blob = await self._write(settled, contents)
-        verdicts = [*(one.verdict for one in judged), *(one.verdict for one in settled.outward)]
-        reason = verdicts[0].reason if verdicts else ""
-        reply = settled.reply
-        return {
-            "reply": None if reply is None else [reply.code, reply.enhanced, reply.text],
-            "blob": blob,
-            "reason": reason,
-            # Whoever brings junk has time to lose (features S02).
-            "slow": reply is not None and bool(verdicts) and reason not in ("over-quota", "high-rate"),
-        }
+        work = _Work(self, Message.from_args(request.args), contents)
+        try:
+            return dict(await self._commit(contents, work.write, work.prepare))
+        finally:
+            work.close()
 
-    async def _settled(self, message: Message) -> Settled:
+    def settled(self, message: Message, connection: Connection) -> Settled:
+        """The decision: what every recipient says, and the one reply."""
         expansion = self._expanded(message)
         now = self._clock.wall_ms()
         incoming = self._tables.incoming
@@ -91,15 +82,8 @@ class Receiving:
             )
             for rcpt_to, route in expansion.local
         ]
-        judged: list[Judged] = []
-        if destinations:
-            judged = await self._reader.ask(
-                lambda connection: self._judge.judge(
-                    connection, message.arrived, destinations, now, counted=message.waited
-                )
-            )
-        outward = judged_outward(message, expansion, now)
-        return settled_of(message, judged, outward, expansion)
+        judged = self._judge.judge(connection, message.arrived, destinations, now, counted=message.waited)
+        return settled_of(message, judged, judged_outward(message, expansion, now), expansion)
 
     def _expanded(self, message: Message) -> Expansion:
         facts = message.arrived.facts
@@ -118,36 +102,68 @@ class Receiving:
         except Invalid:
             return None
 
-    async def _write(self, settled: Settled, contents: list[Content]) -> str:
-        """Everything that follows, in one commit; the id of the blob, empty when nothing of the message is kept."""
-        message = settled.message
-        keeps = settled.reply is None or any(one.verdict.rejects_mailbox for one in settled.judged)
-        notice = None
-        if settled.bounced and message.mail_from is not None:
-            notice = notice_of(
-                message.mail_from, settled.bounced, message.summary, message.received_at, self._hostname, contents[0]
-            )
-        blobs: list[str] = []
+    def receipt(self, settled: Settled, blob: BlobRow, now: int) -> Receipt:
+        owner, expires_at = self._tables.current.postmaster_account, now + self._give_up_ms
+        return receipt_of(settled, blob, now, key=self._srs_key, owner=owner, expires_at=expires_at)
 
-        def write(changes: Changes, staged: list[Staged]) -> None:
-            blob = row_of(staged[0], changes.now) if keeps else BlobRow("", "", 0, b"", changes.now)
-            postmaster = self._tables.current.postmaster_account
-            expires_at = changes.now + self._give_up_ms
-            receive(
-                changes,
-                receipt_of(settled, blob, changes.now, key=self._srs_key, owner=postmaster, expires_at=expires_at),
-            )
-            if notice is not None and postmaster is not None:
-                notice.queue(changes, row_of(staged[1], changes.now), postmaster, expires_at)
-            blobs.append(blob.id)
+    def notice(self, settled: Settled, original: Content) -> Notice | None:
+        """For the sender, of those who did not get what others got."""
+        message, owner = settled.message, self._tables.current.postmaster_account
+        if not settled.bounced or message.mail_from is None or owner is None:
+            return None
+        return notice_of(
+            message.mail_from,
+            settled.bounced,
+            message.summary,
+            original,
+            at=message.received_at,
+            hostname=self._hostname,
+            account_id=owner,
+            expires_at=self._clock.wall_ms() + self._give_up_ms,
+        )
 
-        try:
-            wanted = (contents if keeps else []) + ([notice.content] if notice is not None else [])
-            await self._commit(wanted, write)
-        finally:
-            if notice is not None:
-                notice.close()
-        return blobs[-1]
+
+class _Work:
+    """One message on its way through the committer: `prepare` decides, `write` does what follows."""
+
+    def __init__(self, receiving: Receiving, message: Message, contents: list[Content]) -> None:
+        self._receiving = receiving
+        self._message = message
+        self._contents = contents
+        self._settled: Settled | None = None
+        self._notice: Notice | None = None
+
+    def prepare(self, connection: Connection) -> None:
+        message = self._message
+        settled = self._settled = self._receiving.settled(message, connection)
+        if settled.reply is None and not message.waited and any(one.verdict.delay for one in settled.judged):
+            raise Decided({"wait": True})
+        self._notice = self._receiving.notice(settled, self._contents[0])
+        if not settled.keeps:
+            # Nothing of it is stored, so nothing of it is written.
+            self._contents.clear()
+        if self._notice is not None:
+            self._contents.append(self._notice.content)
+
+    def write(self, changes: Changes, staged: list[Staged]) -> dict[str, Any]:
+        settled = self._settled
+        assert settled is not None
+        blob = row_of(staged[0], changes.now) if settled.keeps else NO_BLOB
+        receive(changes, self._receiving.receipt(settled, blob, changes.now))
+        if self._notice is not None:
+            self._notice.queue(changes, row_of(staged[1], changes.now))
+        reply = settled.reply
+        return {
+            "reply": None if reply is None else [reply.code, reply.enhanced, reply.text],
+            "blob": blob.id,
+            "reason": settled.reason,
+            # Whoever brings junk has time to lose (features S02).
+            "slow": reply is not None and settled.reason not in ("", "over-quota", "high-rate"),
+        }
+
+    def close(self) -> None:
+        if self._notice is not None:
+            self._notice.close()
 
 
 def row_of(staged: Staged, now: int) -> BlobRow:

@@ -17,7 +17,6 @@ from listeners.keeper.committer import Committer
 from listeners.keeper.crash import CrashPoints
 from listeners.keeper.housekeeping import Housekeeper
 from listeners.keeper.local_mail import LocalMail
-from listeners.keeper.reader import Reader
 from listeners.keeper.receiving import Receiving
 from listeners.keeper.space import ReserveFile, Space
 from listeners.keeper.tables import RoutingTables
@@ -74,12 +73,10 @@ class Keeper:
             give_up_ms=settings.queue_give_up_hours * HOUR_MS,
             max_message_bytes=settings.max_message_bytes,
         )
-        self.reader = Reader(world.store, world.log)
         tickets.make_key(settings.subject_pass_key)
         self.receiving = Receiving(
             self.verbs.commit,
             self.verbs.contents,
-            self.reader,
             Judge(tickets.load_key(settings.subject_pass_key), settings.messages_per_minute),
             self.tables,
             clock=world.clock,
@@ -138,7 +135,6 @@ class Keeper:
         await asyncio.to_thread(self.tables.reload, force=True)
         await asyncio.to_thread(self.housekeeper.after_start)
         self.committer.start()
-        self.reader.start()
         self.housekeeper.start()
         self.serve_metrics()
         verbs = {
@@ -158,7 +154,6 @@ class Keeper:
             except TimeoutError:
                 pause = max(ROUTING_SECONDS, ROUTING_SHARE * await self._look_at_routing())
         await server.stop()
-        await asyncio.to_thread(self.reader.stop)
         await asyncio.to_thread(self.committer.stop)
         await asyncio.to_thread(self.housekeeper.stop)
         self.world.log.info("stopped")

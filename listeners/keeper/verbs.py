@@ -9,12 +9,15 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy import Connection
+
 from listeners.keeper.committer import Committer, Content, Entry
+from listeners.keeper.replies import Replies
 from listeners.keeper.space import Space
 from listeners.rpc import Request, Verb
 from mail.accounts.routing import Tables
 from mail.address import Address, parse_address
-from mail.errors import Invalid, MailError, NoSuchAddress, NotAllowed
+from mail.errors import Invalid, NoSuchAddress, NotAllowed
 from mail.imap.summary import Summary
 from mail.now import Clock
 from mail.queue.outcome import Outcome
@@ -28,6 +31,9 @@ from mail.store.changes import Changes
 from mail.store.queue import NewQueueMessage, NewRecipient
 from mail.store.rows import storable
 from mail.store.traces import trace_values
+
+Write = Callable[[Changes, list[Staged]], Any]
+Prepare = Callable[[Connection], None]
 
 RECIPIENTS_MAX = 1000
 APPENDED_MAX = 100
@@ -55,6 +61,7 @@ class Verbs:
         self._ticket_key = ticket_key
         self._give_up_ms = give_up_ms
         self._max = max_message_bytes
+        self._replies = Replies()
 
     def table(self) -> dict[str, Verb]:
         return {
@@ -66,22 +73,10 @@ class Verbs:
             "space": self.space,
         }
 
-    async def commit(self, contents: list[Content], write: Callable[[Changes, list[Staged]], Any]) -> Any:
+    async def commit(self, contents: list[Content], write: Write, prepare: Prepare | None = None) -> Any:
         """The result of `write` once it is durable; raises the MailError that stopped it."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-
-        def settle(result: Any) -> None:
-            if not future.done():
-                if isinstance(result, MailError):
-                    future.set_exception(result)
-                else:
-                    future.set_result(result)
-
-        def done(result: Any) -> None:
-            loop.call_soon_threadsafe(settle, result)
-
-        self._committer.submit(Entry(contents, write, done))
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._committer.submit(Entry(contents, write, lambda result: self._replies.post(future, result), prepare))
         return await future
 
     def contents(self, request: Request, sizes: list[Any], *, spare: bool = True) -> list[Content]:

@@ -41,6 +41,17 @@ class Settled:
     reply: Reply | None
     bounced: tuple[Bounced, ...] = ()
 
+    @property
+    def keeps(self) -> bool:
+        """Is anything of the message stored: copies, or one for Rejects."""
+        return self.reply is None or any(one.verdict.rejects_mailbox for one in self.judged)
+
+    @property
+    def reason(self) -> str:
+        """Of the first verdict; empty when no account was asked."""
+        verdicts = [*(one.verdict for one in self.judged), *(one.verdict for one in self.outward)]
+        return verdicts[0].reason if verdicts else ""
+
 
 def judged_outward(message: Message, expansion: Expansion, now: int) -> list[Outward]:
     """What goes elsewhere is not passed on when nobody here would take it: our own name is on it then."""
