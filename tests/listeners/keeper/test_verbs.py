@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 
 from listeners.keeper.verbs import APPENDED_MAX
-from mail.errors import Invalid, MailError, NoSuchMailbox, NotAllowed, OverQuota, StorageFull
-from mail.events import MessageAdded
+from mail.errors import Invalid, NoSuchMailbox, NotAllowed, OverQuota, StorageFull
 from mail.imap.summary import summarize
 from mail.now import SetClock
 from mail.queue.outcome import Outcome
 from mail.sasl import tickets
-from mail.store import accounts, queue, queue_admin, traces
+from mail.store import accounts, queue, queue_admin
 from mail.store.changes import changing
 from mail.store.engine import Store
 from mail.store.flags import FLAGGED

@@ -120,9 +120,22 @@ def test_no_message_keeps_a_listener_busy(name: str):
 
 LINES = st.lists(
     st.sampled_from(
-        [b"From: a@b.example", b"From:", b"Subject: =?utf-8?q?=0A?=", b"Delivered-To: a@b", b"To: a@b, \xff", b" folded"]
+        [
+            b"From: a@b.example",
+            b"From:",
+            b"Subject: =?utf-8?q?=0A?=",
+            b"Delivered-To: a@b",
+            b"To: a@b, \xff",
+            b" folded",
+        ]
         + [b"Authentication-Results: mx.ours.example", b"DKIM-Signature: v=1; a=b", b"ARC-Seal: i=1", b"", b"\0: \0"]
-        + [b"Content-Type: multipart/mixed; boundary=x", b"--x", b"received: x", b"x-mailstead-\xe4: y", b"List-Id: <x>"]
+        + [
+            b"Content-Type: multipart/mixed; boundary=x",
+            b"--x",
+            b"received: x",
+            b"x-mailstead-\xe4: y",
+            b"List-Id: <x>",
+        ]
     ),
     max_size=30,
 ).map(b"\r\n".join)
