@@ -8,14 +8,19 @@ from typing import Any
 from listeners.keeper.committer import Committer, Content, Entry
 from listeners.keeper.crash import CrashPoints
 from listeners.keeper.housekeeping import Housekeeper
+from listeners.keeper.local_mail import LocalMail
+from listeners.keeper.reader import Reader
+from listeners.keeper.receiving import Receiving
 from listeners.keeper.space import ReserveFile, Space
 from listeners.keeper.tables import RoutingTables
 from listeners.keeper.verbs import Verbs
-from listeners.rpc import Request
+from listeners.rpc import Request, Verb
+from mail import srs
 from mail.events import Event
 from mail.imap.summary import summarize
 from mail.log import Log
 from mail.now import SetClock
+from mail.receive.judge import Judge
 from mail.sasl import tickets
 from mail.store import accounts, mailboxes, messages
 from mail.store.blobs import BlobWriter
@@ -24,6 +29,10 @@ from mail.store.engine import Store
 from mail.store.verify import Finding, findings
 
 TICKET_KEY = b"k" * tickets.KEY_OCTETS
+SRS_KEY = b"s" * srs.KEY_OCTETS
+PASS_KEY = b"p" * tickets.KEY_OCTETS
+MESSAGES_A_MINUTE = 20
+GIVE_UP_MS = 1000
 
 
 class Heard:
@@ -66,11 +75,40 @@ class Office:
             self.space,
             clock=clock,
             ticket_key=TICKET_KEY,
-            give_up_ms=1000,
+            give_up_ms=GIVE_UP_MS,
             max_message_bytes=1 << 20,
         )
+        self.reader = Reader(store, log)
+        self.receiving = Receiving(
+            self.verbs.commit,
+            self.verbs.contents,
+            self.reader,
+            Judge(PASS_KEY, MESSAGES_A_MINUTE),
+            self.tables,
+            clock=clock,
+            hostname="mx.example",
+            srs_key=SRS_KEY,
+            give_up_ms=GIVE_UP_MS,
+        )
+        self.local_mail = LocalMail(
+            self.verbs.commit,
+            self.verbs.contents,
+            lambda: self.tables.current,
+            srs_key=SRS_KEY,
+            give_up_ms=GIVE_UP_MS,
+        )
+
+    def start(self) -> None:
+        self.committer.start()
+        self.reader.start()
+
+    def verb(self, name: str) -> Verb:
+        own = {"receive": self.receiving.receive, "deliver": self.local_mail.deliver}
+        return own.get(name) or self.verbs.table()[name]
 
     def close(self) -> None:
+        if self.reader._thread.is_alive():
+            self.reader.stop()
         if self.committer._thread.is_alive():
             self.committer.stop()
         os.close(self._log_descriptor)
@@ -115,7 +153,7 @@ def request(verb: str, args: dict[str, Any], *octets: bytes) -> Request:
 async def asked(office: Office, verb: str, args: dict[str, Any], *octets: bytes) -> dict[str, Any]:
     made = request(verb, args, *octets)
     try:
-        return await office.verbs.table()[verb](made)
+        return await office.verb(verb)(made)
     finally:
         made.close_descriptors()
 

@@ -14,8 +14,10 @@ import orjson
 
 from listeners.keeper.committer import Committer
 from listeners.keeper.crash import CrashPoints
+from listeners.keeper.local_mail import LocalMail
 from listeners.keeper.verbs import Verbs
 from listeners.rpc import Request
+from mail import srs
 from mail.accounts.routing import AccountRule, AddressRule, DomainRule, Tables
 from mail.deliver.dial import Dialer
 from mail.deliver.hosts import Finder
@@ -77,7 +79,7 @@ class PostOffice:
             [AccountRule(self.account_id, "a", "")],
             [AddressRule(self.account_id, "us.test", "a", "a", "Inbox")],
         )
-        self._verbs = Verbs(
+        verbs = Verbs(
             self.committer,
             lambda: tables,
             Room(),  # type: ignore[arg-type]
@@ -85,7 +87,11 @@ class PostOffice:
             ticket_key=KEY,
             give_up_ms=5 * DAY_MS,
             max_message_bytes=100 << 20,
-        ).table()
+        )
+        local_mail = LocalMail(
+            verbs.commit, verbs.contents, lambda: tables, srs_key=b"s" * srs.KEY_OCTETS, give_up_ms=5 * DAY_MS
+        )
+        self._verbs = {**verbs.table(), "deliver": local_mail.deliver}
 
     def publish(self, happened: object, *, wake: object = ()) -> None:
         """The bus: nobody listens here."""

@@ -41,12 +41,16 @@ class LocalMail:
         listed = args["recipients"]
         if not isinstance(listed, list) or not 0 < len(listed) <= RECIPIENTS_MAX:
             raise Invalid("recipients")
-        prefixes = {str(one["address"]): str(one["prefix"]).encode("latin-1") for one in listed}
+        addresses = [parse_address(str(one["address"]), strict=False) for one in listed]
+        # By the spelling `expand` answers with.
+        prefixes = {
+            str(address): str(one["prefix"]).encode("latin-1") for address, one in zip(addresses, listed, strict=True)
+        }
         sender = parse_address(str(args["mail_from"]), strict=False) if args["mail_from"] else None
         tables = self._tables()
         expansion = expand(
             tables,
-            [parse_address(one, strict=False) for one in prefixes],
+            addresses,
             author=sender,
             author_verified=True,
             delivered_to=frozenset(),

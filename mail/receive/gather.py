@@ -24,7 +24,7 @@ from mail.dmarc.domains import organizational_domain
 from mail.dmarc.evaluate import DmarcResult, evaluate
 from mail.dns.budget import Budget
 from mail.dns.resolver import Resolver
-from mail.dnsbl import Blocklists, Listing
+from mail.dnsbl import Blocklists
 from mail.iprev import IprevResult
 from mail.now import Clock
 from mail.policy.facts import MessageFacts, Signature
@@ -70,14 +70,15 @@ class Checks:
         self._resolver = resolver
         self._hostname = hostname
         self._clock = clock
-        self._lists = Blocklists(zones, resolver, clock) if resolver is not None and zones else None
+        # One for each zone, so that they are asked at once: their health is not in a message's budget.
+        self._lists = [Blocklists([zone], resolver, clock) for zone in zones] if resolver is not None else []
 
     async def gather(self, look: Look, envelope: Envelope, *, message_id: str, size: int) -> Gathered:
         """Never raises for what a sender or his DNS does."""
         if self._resolver is None:
             return self._unasked(look, envelope, message_id, size)
         budget = Budget(self._resolver, self._clock)
-        reverse, sender, signatures, chain, listing = await asyncio.gather(
+        reverse, sender, signatures, chain, zones = await asyncio.gather(
             # A share each of the budget: what a stranger's record makes us ask must not use up what DMARC needs.
             iprev.verify(Budget(budget, self._clock, IPREV_QUERIES, IPREV_SECONDS), envelope.ip),
             self._spf(Budget(budget, self._clock, SPF_QUERIES, SPF_SECONDS), envelope),
@@ -93,7 +94,7 @@ class Checks:
             draw=random.uniform(0, 100),
         )
         facts = _facts(
-            look, envelope, reverse, sender, signatures, policy, chain, listing, message_id=message_id, size=size
+            look, envelope, reverse, sender, signatures, policy, chain, zones, message_id=message_id, size=size
         )
         return Gathered(facts, reverse, sender, signatures, policy, chain, budget.asked)
 
@@ -101,9 +102,7 @@ class Checks:
         sender = _no_spf(envelope, "none", "not looked up")
         # That there is one author needs no DNS.
         policy = DmarcResult("permerror" if look.author.address is None else "none")
-        facts = _facts(
-            look, envelope, NO_IPREV, sender, (), policy, arc.NONE, Listing(), message_id=message_id, size=size
-        )
+        facts = _facts(look, envelope, NO_IPREV, sender, (), policy, arc.NONE, (), message_id=message_id, size=size)
         return Gathered(facts, NO_IPREV, sender, (), policy, arc.NONE, 0)
 
     async def _spf(self, budget: Budget, envelope: Envelope) -> SpfResult:
@@ -116,8 +115,10 @@ class Checks:
             clock=self._clock,
         )
 
-    async def _listed(self, budget: Budget, ip: str) -> Listing:
-        return await self._lists.lookup(budget, ip) if self._lists is not None else Listing()
+    async def _listed(self, budget: Budget, ip: str) -> tuple[str, ...]:
+        """The zones that list the client."""
+        listings = await asyncio.gather(*(one.lookup(budget, ip) for one in self._lists))
+        return tuple(zone for listing in listings for zone in listing.zones)
 
 
 async def _dkim(budget: Budget, prepared: Prepared) -> tuple[SignatureResult, ...]:
@@ -152,7 +153,7 @@ def _facts(
     signatures: Sequence[SignatureResult],
     policy: DmarcResult,
     chain: ArcResult,
-    listing: Listing,
+    zones: tuple[str, ...],
     *,
     message_id: str,
     size: int,
@@ -181,7 +182,7 @@ def _facts(
         from_domain=from_domain,
         org_domain=organization,
         from_validated=_validated(organization, policy, sender, signatures),
-        dnsbl=tuple(listing.zones),
+        dnsbl=zones,
         arc=chain.cv,
         subject=look.subject,
         message_id=message_id,

@@ -75,7 +75,8 @@ def look(octets: Octets, *, hostname: str, smtputf8: bool, now: int) -> Look | N
         subject=decode_words((header.first(b"subject") or b"")[: 4 * SUBJECT_MAX])[:SUBJECT_MAX],
         to_and_cc=_addressed(header),
         list_id=decode((header.first(b"list-id") or b"")[:LIST_ID_MAX]),
-        fields=_fields(header),
+        # A ruleset must not be led by what only we may write.
+        fields=_fields(parse_header(cleaned) if forged else header),
         delivered_to=arriving.delivered_to(raw),
         report=_report(scanned),
     )

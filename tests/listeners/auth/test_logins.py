@@ -6,7 +6,8 @@ from scramp import ScramClient
 
 from listeners.auth import logins as module
 from listeners.auth.logins import Logins
-from mail.accounts import passwords, routing
+from mail.accounts import passwords
+from mail.accounts.snapshot import write
 from mail.errors import BadCredentials, LoginDisabled, TooManyFailures
 from mail.now import SetClock
 from mail.sasl import tickets
@@ -90,7 +91,7 @@ async def test_only_who_knows_the_password_hears_that_the_login_is_disabled(
     logins: Logins, snapshot: Path, clock: SetClock
 ) -> None:
     await logins.plain(asked())
-    routing.write(snapshot, tables(disabled="Ask the post office."))
+    write(snapshot, tables(disabled="Ask the post office."))
     clock.move(2)
     with pytest.raises(LoginDisabled, match="Ask the post office"):
         await logins.plain(asked())

@@ -22,7 +22,7 @@ LARGE = 20_000
 async def office(sqlite_store: Store, tmp_path: Path, clock: SetClock) -> Iterator[Office]:
     sqlite_store._checkpointer = True
     made = Office(sqlite_store, tmp_path, clock)
-    made.committer.start()
+    made.start()
     yield made
     made.close()
 

@@ -60,12 +60,14 @@ def test_what_accounts_want_is_kept_here_and_not_written_out(office: Office) -> 
     assert office.tables.incoming.rules_of(office.ann) == AccountRules()
     with changing(office.store, None, clock=office.clock) as changes:
         incoming.change_rules(changes.tx, office.ann, {"introbox": "New"})
-        for rule in ('{"a":1}', '{"b":2}'):
+        for rule in ('{"msg_from":"a","mailbox":"A"}', '{"msg_from":"b","mailbox":"B"}'):
             incoming.add_ruleset(changes.tx, "Ann@a.example", rule, incoming.json_object)
     assert office.tables.reload() == before and path.stat().st_mtime_ns == written
     found = office.tables.incoming
     assert found.rules_of(office.ann).introbox == "New" and found.rules_of(office.bob).introbox == ""
-    assert found.rulesets_of(office.ann, "a.example", "ann") == ('{"a":1}', '{"b":2}')
+    rulesets = found.rulesets_of(office.ann, "a.example", "ann")
+    assert [(one.msg_from, one.mailbox) for one in rulesets] == [("a", "A"), ("b", "B")]
+    assert len({one.ruleset_id for one in rulesets} - {0}) == 2
     assert found.rulesets_of(office.ann, "a.example", "ann.too") == ()
 
 
@@ -75,6 +77,15 @@ def test_rules_nobody_knows_are_told_and_the_defaults_hold(office: Office) -> No
     office.tables.reload()
     assert office.tables.incoming.rules_of(office.ann) == AccountRules()
     assert "account-rules-unknown" in office.logged()
+
+
+def test_a_ruleset_nobody_knows_is_told_and_the_others_hold(office: Office) -> None:
+    with changing(office.store, None, clock=office.clock) as changes:
+        for rule in ('{"from_the_future":1}', '{"msg_from":"b","mailbox":"B"}'):
+            incoming.add_ruleset(changes.tx, "ann@a.example", rule, incoming.json_object)
+    office.tables.reload()
+    assert [one.mailbox for one in office.tables.incoming.rulesets_of(office.ann, "a.example", "ann")] == ["B"]
+    assert "ruleset-unknown" in office.logged()
 
 
 def test_an_alias_reaches_every_listener(office: Office) -> None:

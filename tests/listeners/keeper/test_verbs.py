@@ -1,6 +1,5 @@
 """Each verb: what it stores, what it answers, and what it does not believe."""
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,13 +7,12 @@ from typing import Any
 import pytest
 
 from listeners.keeper.verbs import APPENDED_MAX
-from mail.errors import Invalid, MailError, NoSuchMailbox, NotAllowed, OverQuota, StorageFull
-from mail.events import MessageAdded
+from mail.errors import Invalid, NoSuchMailbox, NotAllowed, OverQuota, StorageFull
 from mail.imap.summary import summarize
 from mail.now import SetClock
 from mail.queue.outcome import Outcome
 from mail.sasl import tickets
-from mail.store import accounts, queue, queue_admin, traces
+from mail.store import accounts, queue, queue_admin
 from mail.store.changes import changing
 from mail.store.engine import Store
 from mail.store.flags import FLAGGED
@@ -28,72 +26,9 @@ LARGE = 20_000
 @pytest.fixture
 async def office(store: Store, tmp_path: Path, clock: SetClock) -> Iterator[Office]:
     made = Office(store, tmp_path, clock)
-    made.committer.start()
+    made.start()
     yield made
     made.close()
-
-
-@pytest.mark.parametrize("size", [500, LARGE])
-async def test_a_delivery_is_one_blob_and_a_copy_a_mailbox(office: Office, size: int) -> None:
-    octets = letter(1, size)
-    wanted = delivery(octets, "ann@a.example", "nobody@a.example", "ANN+x@a.example", "bob@a.example")
-    answer = await asked(office, "deliver", wanted, octets)
-    results = {one["address"]: one for one in answer["results"]}
-    assert results["nobody@a.example"]["error"]["kind"] == "NoSuchAddress"
-    assert results["ann@a.example"]["ok"] and results["ANN+x@a.example"]["ok"]
-    assert (results["bob@a.example"]["account_id"], results["bob@a.example"]["uid"]) == (office.bob, 1)
-    # The first of two addresses of one mailbox says whom it was delivered to.
-    assert office.stored(office.ann) == [(1, b"Delivered-To: ann@a.example\r\n" + octets)]
-    assert office.stored(office.bob) == [(1, b"Delivered-To: bob@a.example\r\n" + octets)]
-    assert len(list(office.blobs.stored())) == (1 if size == LARGE else 0)
-    assert {type(event) for event in office.heard.events} == {MessageAdded} and office.wrong() == []
-    with office.store.read() as connection:
-        assert len(traces.find(connection, address="bob@a.example")) == 1
-
-
-async def test_a_delivery_for_nobody_stores_nothing(office: Office) -> None:
-    octets = letter(1)
-    answer = await asked(office, "deliver", delivery(octets, "nobody@a.example"), octets)
-    assert answer["blob"] == "" and answer["results"][0]["error"]["kind"] == "NoSuchAddress"
-    assert office.committer.messages == 0
-
-
-async def test_a_full_mailbox_refuses_its_own_copy_alone(office: Office) -> None:
-    with changing(office.store, None, clock=office.clock) as changes:
-        accounts.change_account(changes.tx, office.ann, quota=100)
-    octets = letter(1)
-    answer = await asked(office, "deliver", delivery(octets, "ann@a.example", "bob@a.example"), octets)
-    kinds = [one.get("error", {}).get("kind") for one in answer["results"]]
-    assert kinds == ["OverQuota", None]
-    assert office.stored(office.ann) == [] and len(office.stored(office.bob)) == 1 and office.wrong() == []
-
-
-async def test_many_at_once_are_few_transactions(office: Office) -> None:
-    bodies = [letter(number) for number in range(60)]
-    answers = await asyncio.gather(*(asked(office, "deliver", delivery(one, "ann@a.example"), one) for one in bodies))
-    assert sorted(answer["results"][0]["uid"] for answer in answers) == list(range(1, 61))
-    assert office.committer.batches < 10 and office.wrong() == []
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"size": -1},
-        {"size": 10**9},
-        {"size": "500"},
-        {"size": True},
-        {"size": None},
-        {"recipients": []},
-        {"recipients": "ann"},
-        {"recipients": [{"address": "a@a.example", "prefix": ""}] * 1001},
-        {"recipients": [{"address": "not an address", "prefix": ""}]},
-    ],
-)
-async def test_what_a_listener_claims_is_not_believed(office: Office, change: dict[str, Any]) -> None:
-    octets = letter(1)
-    with pytest.raises(MailError):
-        await asked(office, "deliver", delivery(octets, "ann@a.example", **change), octets)
-    assert office.committer.messages == 0
 
 
 async def test_descriptors_and_sizes_must_be_as_many(office: Office) -> None:
