@@ -66,11 +66,21 @@ class Gathered:
 class Checks:
     """What all messages of a process share. `resolver` None: nothing is asked of the DNS."""
 
-    def __init__(self, resolver: Resolver | None, hostname: str, zones: Sequence[str], clock: Clock) -> None:
+    def __init__(
+        self,
+        resolver: Resolver | None,
+        hostname: str,
+        zones: Sequence[str],
+        clock: Clock,
+        *,
+        list_local_clients: bool = False,
+    ) -> None:
         self._resolver = resolver
         self._hostname = hostname
         self._clock = clock
-        self._lists = Blocklists(zones, resolver, clock) if resolver is not None and zones else None
+        self._lists = None
+        if resolver is not None and zones:
+            self._lists = Blocklists(zones, resolver, clock, with_local_clients=list_local_clients)
 
     async def gather(self, look: Look, envelope: Envelope, *, message_id: str, size: int) -> Gathered:
         """Never raises for what a sender or his DNS does."""
