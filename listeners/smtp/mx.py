@@ -108,7 +108,7 @@ class MxSession(Session):
             self.log.info("early-input", reason="content came before our 354")
         answer = await self._answered(asked, spool.seal())
         if answer.reply is not None:
-            self.slow = self.slow or answer.slow
+            self.tiresome = self.tiresome or answer.slow
             return replace(answer.reply, reason=answer.reason)
         self.log.info(
             "message-accepted",
