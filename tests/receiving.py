@@ -12,6 +12,7 @@ import smtplib
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from click.testing import CliRunner
 from imapclient import IMAPClient
 
 from app.cli.commands import mailctl
+from mail.accounts.snapshot import LOOK_SECONDS
 from mail.config import settings as config
 from mail.store import evaluations
 from mail.store.engine import Store
@@ -151,18 +153,27 @@ class Stranger:
 
 @dataclass
 class Host:
-    """The running bundle with its DNS. Changes of accounts and of the DNS count at once."""
+    """The running bundle with its DNS. Every process of it knows of other addresses a second after they were changed,
+    which whoever connects waits for; of all else at once.
+    """
 
     bundle: Bundle
     dns: Dns
     _known: set[str] = field(default_factory=set)
+    _changed: float = 0.0
 
     def mailctl(self, *words: str, input: str | None = None) -> Any:
         """mailctl, in this process because it is asked so often."""
         result = CliRunner().invoke(mailctl, ["--dir", str(self.bundle.folder), *words, "--json"], input=input)
         if result.exception is not None:
             raise result.exception
+        if words[0] in ("domain", "account", "address", "alias") and words[:2] != ("account", "set"):
+            self._changed = time.monotonic()
         return json.loads(result.stdout)
+
+    def _wait_for_changes(self) -> None:
+        while (left := self._changed + LOOK_SECONDS - time.monotonic()) > 0:
+            time.sleep(left)
 
     def account(self, name: str, *addresses: str, **rules: str) -> str:
         """A new account with its addresses, the domains made where they are new, and `account set`'s options; the first
@@ -198,6 +209,7 @@ class Host:
         return Stranger(self, domain, ip)
 
     def smtp(self, ip: str = "127.0.0.1", *, tls: bool = True, helo: str = "client.example") -> smtplib.SMTP:
+        self._wait_for_changes()
         client = smtplib.SMTP(*self.bundle.address("smtp"), helo, timeout=60, source_address=(ip, 0))
         client.ehlo()
         if tls:
@@ -228,6 +240,7 @@ class Host:
 
     @contextlib.contextmanager
     def imap(self, account: str) -> Iterator[IMAPClient]:
+        self._wait_for_changes()
         host, port = self.bundle.address("imaps")
         with IMAPClient(host, port, ssl_context=self.bundle.tls, timeout=60) as client:
             client.login(account, PASSWORD)
