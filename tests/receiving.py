@@ -288,15 +288,20 @@ class Host:
         """Why the newest message to that address was taken or refused."""
         return str(self.trace(address)[0]["reason"])
 
-    def evaluations(self, domain: str) -> list[Evaluation]:
-        """What the aggregate reports to that domain will be made of."""
+    @contextlib.contextmanager
+    def store(self) -> Iterator[Store]:
+        """For what no protocol shows, and for travel in time."""
         settings = config.load_file(self.bundle.folder / "mailstead.toml")
         store = Store.open(settings.database, lock=settings.database_lock)
         try:
-            with store.read() as connection:
-                return evaluations.of_domain(connection, domain, 1 << 60)
+            yield store
         finally:
             store.close()
+
+    def evaluations(self, domain: str) -> list[Evaluation]:
+        """What the aggregate reports to that domain will be made of."""
+        with self.store() as store, store.read() as connection:
+            return evaluations.of_domain(connection, domain, 1 << 60)
 
 
 @contextlib.contextmanager

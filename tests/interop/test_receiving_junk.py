@@ -8,8 +8,8 @@ import pytest
 from tests.bundle import wait_until
 from tests.receiving import Host, Stranger
 
-OF_HAM = """garden harvest tomatoes library meeting minutes bicycle kitchen recipe school weekend orchard violin rehearsal
-neighbour ladder painting carpenter walnut picnic"""
+OF_HAM = """garden harvest tomatoes library meeting minutes bicycle kitchen recipe school weekend orchard violin
+rehearsal neighbour ladder painting carpenter walnut picnic"""
 OF_SPAM = """casino jackpot lottery winner prize viagra replica watches mortgage refinance investment crypto guaranteed
 bonus unlimited pills discount urgent transfer inheritance"""
 HAM, SPAM = OF_HAM.split(), OF_SPAM.split()
@@ -131,6 +131,13 @@ def test_who_has_sorted_little_is_not_protected_by_it(host: Host):
     sorted_mail(host, "dave", 10)
     assert host.stranger().write(to, body=BAD).begins("250 ")
     assert "learnt too little" in host.kept("dave")[-1].reason
+
+
+def test_counting_anew_changes_nothing(host: Host, carol: str):
+    before = host.mailctl("junk", "status", "carol")
+    (made,) = host.mailctl("junk", "retrain", "carol")
+    assert (made["hams"], made["spams"]) == (before["hams"], before["spams"])
+    assert host.stranger().write(carol, body=BAD).begins("451 ") and host.stranger().write(carol, body=GOOD).code == 250
 
 
 def test_moving_mail_between_mailboxes_teaches_the_filter(host: Host):
