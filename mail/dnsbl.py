@@ -9,7 +9,7 @@ Rules:
    five minutes.
 2. A listing is an address in 127.0.0.0/8. Any other answer comes from a list that is gone, and one in 127.255.255.0/24
    means that it does not want to be asked: both make it unhealthy.
-3. Clients with private and local addresses are not looked up.
+3. Clients with private and local addresses are not looked up, except where all clients have such (the local bundle).
 4. Listings are not remembered here: the resolver does, for as long as the list says.
 """
 
@@ -79,8 +79,11 @@ class Blocklists:
     `resolver` asks for their health. It is the process's own: what a message may ask decides about that message alone.
     """
 
-    def __init__(self, zones: Iterable[str], resolver: Resolver, clock: Clock) -> None:
+    def __init__(
+        self, zones: Iterable[str], resolver: Resolver, clock: Clock, *, with_local_clients: bool = False
+    ) -> None:
         self.zones = tuple(zone.rstrip(".").lower() for zone in zones)
+        self._skipped = () if with_local_clients else _LOCAL
         self._resolver = resolver
         self._clock = clock
         self._health: dict[tuple[str, int], tuple[bool, float]] = {}
@@ -90,7 +93,7 @@ class Blocklists:
         address = ipaddress.ip_address(ip.partition("%")[0])
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
-        if any(address in network for network in _LOCAL):
+        if any(address in network for network in self._skipped):
             return Listing()
         listed: dict[str, str] = {}
         unused: list[str] = []

@@ -2,9 +2,10 @@
 
     python tests/dns_server.py ZONE.json PORT
 
-The file has the shape `mailctl diagnose --zone` takes: name -> list of {TYPE: value}, or TIMEOUT. It is read again when
-it changes, so a test may change what the world says. A name that is absent does not exist. `LOOPBACK` in the list of
-the name `.` makes every 127.a.b.c have a name of its own that leads back to it.
+The file has the shape `mailctl diagnose --zone` takes: name -> list of {TYPE: value}, or TIMEOUT, and here SERVFAIL.
+It is read again when it changes, so a test may change what the world says. A name that is absent does not exist.
+`LOOPBACK` in the list of the name `.` makes every 127.a.b.c have a name of its own that leads back to it, except where
+the file has the name.
 """
 
 import asyncio
@@ -67,6 +68,9 @@ class Zone:
             rows = self._rows(name)
             if rows == "TIMEOUT":
                 return None
+            if rows == "SERVFAIL":
+                reply.set_rcode(dns.rcode.SERVFAIL)
+                break
             if rows is None:
                 if not reply.answer:
                     reply.set_rcode(dns.rcode.NXDOMAIN)

@@ -43,6 +43,17 @@ def start_options(command: Command) -> Command:
     for option in (
         click.option("--deliver-to", default="", help="host:port that gets outgoing mail, instead of our own port 25."),
         click.option("--resolver", default="", help="host:port of a DNS resolver: check arriving mail as a host does."),
+        click.option("--dnsbl", multiple=True, metavar="ZONE", help="A block list to ask about clients; repeatable."),
+        click.option(
+            "--messages-per-minute",
+            default=configure.MESSAGES_A_MINUTE,
+            help="How many an account takes from one address a minute.",
+        ),
+        click.option(
+            "--refuse-unknown",
+            is_flag=True,
+            help="Refuse unknown recipients as a host does; else the account has them.",
+        ),
         click.option(
             "--first-time-delay", "delay", default=0, help="Seconds that mail of unknown senders waits, as on a host."
         ),

@@ -14,8 +14,21 @@ from mail.config.settings import Settings
 ROLE = ROOT / "roles/supervisor"
 
 
+# Whoever tries it sends everything from one address.
+MESSAGES_A_MINUTE = 1_000_000
+
+
 def values(
-    places: Places, *, smtp: str, deliver_to: str, plaintext_login: bool, resolver: str = "", delay: int = 0
+    places: Places,
+    *,
+    smtp: str,
+    deliver_to: str,
+    plaintext_login: bool,
+    resolver: str = "",
+    dnsbl: tuple[str, ...] = (),
+    delay: int = 0,
+    messages_per_minute: int = MESSAGES_A_MINUTE,
+    refuse_unknown: bool = False,
 ) -> dict[str, Any]:
     """The settings of a local bundle."""
     hostname = socket.gethostname()
@@ -30,15 +43,16 @@ def values(
         "tls_client_cert": keys / "server.pem",
         "tls_client_key": keys / "server.key",
         "resolver": resolver,
+        "dnsbl_zones": " ".join(dnsbl),
+        "dnsbl_local_clients": True,
         "first_time_sender_delay": delay,
-        # Whoever tries it sends everything from one address.
-        "messages_per_minute": 1_000_000,
+        "messages_per_minute": messages_per_minute,
         "plaintext_login": plaintext_login,
         "free_space_reserve_bytes": 64 << 20,
         "free_space_reserve_percent": 0,
         "private_destinations": True,
         "loopback": deliver_to or smtp,
-        "loopback_account": ACCOUNT,
+        "loopback_account": "" if refuse_unknown else ACCOUNT,
         "simulate_failures": True,
         "trace_days": 3,
     }

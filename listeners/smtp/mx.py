@@ -108,7 +108,7 @@ class MxSession(Session):
             self.log.info("early-input", reason="content came before our 354")
         answer = await self._answered(asked, spool.seal())
         if answer.reply is not None:
-            self.slow = self.slow or answer.slow
+            self.tiresome = self.tiresome or answer.slow
             return replace(answer.reply, reason=answer.reason)
         self.log.info(
             "message-accepted",
@@ -147,7 +147,13 @@ def service_of(world: World, certificate: Certificate | None) -> MxService:
     spool.mkdir(mode=0o700, parents=True, exist_ok=True)
     resolver = LiveResolver(settings.resolver) if settings.resolver else None
     return MxService(
-        checks=Checks(resolver, settings.hostname, settings.dnsbl_zones.split(), world.clock),
+        checks=Checks(
+            resolver,
+            settings.hostname,
+            settings.dnsbl_zones.split(),
+            world.clock,
+            list_local_clients=settings.dnsbl_local_clients,
+        ),
         first_time_delay=float(settings.first_time_sender_delay),
         with_evaluations=settings.store_dmarc_evaluations,
         hostname=settings.hostname,

@@ -38,8 +38,9 @@ class Outlet(SMTP):  # type: ignore[misc]
         self._out: list[bytes] = []
         self._reading = True
         self._closing = False
-        # Set for a peer that sent junk or guesses passwords: his time is what he has to lose.
-        self.slow = False
+        # Set for a peer that sent junk: his time is what he has to lose, from the reply after the next one on.
+        self.tiresome = False
+        self._slow = False
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -61,9 +62,10 @@ class Outlet(SMTP):  # type: ignore[misc]
 
     async def flush(self) -> None:
         """Send what was answered. Waits while the peer does not read, and where it is slowed down."""
-        if self.slow:
+        if self._slow:
             await self._send_slowly()
         self._send()
+        self._slow = self.tiresome
         if self._paused:
             try:
                 await self._drain_helper()

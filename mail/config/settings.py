@@ -35,6 +35,9 @@ class Settings:
         help="The validating DNS resolver, host:port. Its AD bit is trusted on loopback. Empty: nothing is looked up.",
     )
     dnsbl_zones: str = setting("", help="DNS block lists that refuse listed clients nobody knows, with spaces between.")
+    dnsbl_local_clients: bool = setting(
+        False, help="Local bundle: ask the block lists about clients on loopback and private addresses too."
+    )
     first_time_sender_delay: int = setting(
         15, help="Seconds that a message waits whose sender nobody knows, before we take it. 0: none."
     )

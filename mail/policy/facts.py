@@ -54,17 +54,20 @@ class Past(NamedTuple):
 History = Mapping[Key, tuple[Past, ...]]
 
 
+def _plain(value: Any) -> Any:
+    """orjson knows tuples, not their subclasses."""
+    if type(value) is not tuple:
+        return value
+    return [tuple(one) if isinstance(one, tuple) else one for one in value]
+
+
 class _Facts:
     """The JSON of a frozen dataclass whose fields are of the types below."""
 
     def as_json(self) -> dict[str, Any]:
-        values = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
-        # Plain tuples: not every writer of JSON takes named ones.
-        for name in ("dkim", "ham_words", "spam_words"):
-            if values.get(name):
-                values[name] = [tuple(one) for one in values[name]]
+        values = {one.name: _plain(getattr(self, one.name)) for one in fields(self)}  # type: ignore[arg-type]
         if values.get("history"):
-            values["history"] = [(*key, [tuple(one) for one in past]) for key, past in values["history"].items()]
+            values["history"] = [(*key, _plain(past)) for key, past in values["history"].items()]
         return values
 
     @classmethod

@@ -66,12 +66,24 @@ class Gathered:
 class Checks:
     """What all messages of a process share. `resolver` None: nothing is asked of the DNS."""
 
-    def __init__(self, resolver: Resolver | None, hostname: str, zones: Sequence[str], clock: Clock) -> None:
+    def __init__(
+        self,
+        resolver: Resolver | None,
+        hostname: str,
+        zones: Sequence[str],
+        clock: Clock,
+        *,
+        list_local_clients: bool = False,
+    ) -> None:
         self._resolver = resolver
         self._hostname = hostname
         self._clock = clock
         # One for each zone, so that they are asked at once: their health is not in a message's budget.
-        self._lists = [Blocklists([zone], resolver, clock) for zone in zones] if resolver is not None else []
+        self._lists = (
+            [Blocklists([zone], resolver, clock, with_local_clients=list_local_clients) for zone in zones]
+            if resolver is not None
+            else []
+        )
 
     async def gather(self, look: Look, envelope: Envelope, *, message_id: str, size: int) -> Gathered:
         """Never raises for what a sender or his DNS does."""

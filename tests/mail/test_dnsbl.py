@@ -128,6 +128,12 @@ async def test_private_and_local_clients_are_never_looked_up(clock: SetClock, ip
     assert resolver.asked == []
 
 
+async def test_local_clients_are_looked_up_where_all_are_local(clock: SetClock):
+    resolver = FakeResolver(HEALTHY | {"A 9.8.7.127.bl.test": ["127.0.0.2"]})
+    lists = Blocklists(["bl.test"], resolver, clock, with_local_clients=True)
+    assert (await lists.lookup(resolver, "127.7.8.9")).zones == ("bl.test",)
+
+
 async def test_each_list_is_asked_in_order(clock: SetClock):
     zone = LISTED | {"A 2.0.0.127.b2.test": ["127.0.0.2"], "A 7.113.0.203.b2.test": ["127.0.0.9"]}
     resolver = FakeResolver(zone)

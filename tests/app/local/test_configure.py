@@ -27,6 +27,24 @@ def test_settings_are_read_as_they_were_written(tmp_path: Path):
     assert settings.simulate_failures and settings.loopback_account == "mailstead"
 
 
+def test_a_bundle_may_check_and_refuse_as_a_host_does(tmp_path: Path):
+    places = Places(tmp_path)
+    places.make_run()
+    chosen = configure.values(
+        places,
+        smtp="127.0.0.1:1025",
+        deliver_to="",
+        plaintext_login=False,
+        resolver="127.0.0.1:53",
+        dnsbl=("a.example", "b.example"),
+        messages_per_minute=500,
+        refuse_unknown=True,
+    )
+    settings = configure.write(places, chosen, sockets(1000))
+    assert settings.resolver == "127.0.0.1:53" and settings.dnsbl_zones == "a.example b.example"
+    assert settings.messages_per_minute == 500 and settings.loopback_account == ""
+
+
 def test_every_row_of_the_table_is_a_program_that_is_launched(tmp_path: Path):
     parser = written(tmp_path)
     table = yaml.safe_load((ROOT / "roles/supervisor/defaults/main.yml").read_text())["supervisor_programs"]

@@ -1,5 +1,4 @@
-import json
-
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,13 +11,13 @@ from tests.mail.policy.drawn import messages, recipients
 @settings(max_examples=200, deadline=None)
 @given(messages())
 def test_a_message_comes_back_from_json_as_it_was(message: MessageFacts) -> None:
-    assert MessageFacts.from_json(json.loads(json.dumps(message.as_json()))) == message
+    assert MessageFacts.from_json(orjson.loads(orjson.dumps(message.as_json()))) == message
 
 
 @settings(max_examples=200, deadline=None)
 @given(recipients())
 def test_a_recipient_comes_back_from_json_as_it_was(recipient: RecipientFacts) -> None:
-    assert RecipientFacts.from_json(json.loads(json.dumps(recipient.as_json()))) == recipient
+    assert RecipientFacts.from_json(orjson.loads(orjson.dumps(recipient.as_json()))) == recipient
 
 
 JSON = st.recursive(
@@ -53,13 +52,13 @@ def test_a_trace_of_another_version_is_read_with_defaults() -> None:
 def test_history_is_kept_under_its_keys() -> None:
     history = {Key("dkim", "x.example"): (Past(3, True, "a"), Past(2)), Key("to", "b@y.example"): (Past(1),)}
     recipient = RecipientFacts(rcpt_to="a@ours.example", history=history)
-    assert RecipientFacts.from_json(json.loads(json.dumps(recipient.as_json()))).history == history
+    assert RecipientFacts.from_json(orjson.loads(orjson.dumps(recipient.as_json()))).history == history
 
 
 def test_no_history_and_an_empty_history_are_two_things() -> None:
     for history in (None, {}):
         recipient = RecipientFacts(rcpt_to="a@ours.example", history=history)
-        assert RecipientFacts.from_json(json.loads(json.dumps(recipient.as_json()))).history == history
+        assert RecipientFacts.from_json(orjson.loads(orjson.dumps(recipient.as_json()))).history == history
 
 
 def test_a_recipient_is_addressed_in_any_case_but_only_by_the_address_of_the_envelope() -> None:
