@@ -59,8 +59,12 @@ class _Facts:
 
     def as_json(self) -> dict[str, Any]:
         values = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
+        # Plain tuples: not every writer of JSON takes named ones.
+        for name in ("dkim", "ham_words", "spam_words"):
+            if values.get(name):
+                values[name] = [tuple(one) for one in values[name]]
         if values.get("history"):
-            values["history"] = [(*key, past) for key, past in values["history"].items()]
+            values["history"] = [(*key, [tuple(one) for one in past]) for key, past in values["history"].items()]
         return values
 
     @classmethod
