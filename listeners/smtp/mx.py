@@ -69,7 +69,7 @@ class MxSession(Session):
             if found is None:
                 return NO_SUCH_USER
             if isinstance(found, Route) and found.smtp_error:
-                return parse_refusal(found.smtp_error)
+                return replace(parse_refusal(found.smtp_error), reason="recipient-refused")
         if bounce and transaction.recipients:
             return ONE_RECIPIENT
         return None

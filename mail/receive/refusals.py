@@ -26,6 +26,9 @@ SENTENCES: dict[str, str] = {
     "loop": "The message has passed more than a hundred servers: it goes in circles.",
 }
 
+# Found out while the content comes, not by MAIL or RCPT.
+_BY_CONTENT = frozenset({"too-large", "smuggling", "nul", "long-line", "no-space", "loop"})
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -61,11 +64,19 @@ class Refusal:
             raise Invalid(f"refusal: {error!r}") from error
 
     @property
+    def stage(self) -> str:
+        """The command that was refused: MAIL, RCPT or DATA (or BDAT)."""
+        if not self.rcpt_to:
+            return "MAIL"
+        return "DATA" if self.reason in _BY_CONTENT else "RCPT"
+
+    @property
     def detail(self) -> dict[str, Any]:
         """What the trace keeps beside its columns."""
         return {
             "sentence": SENTENCES[self.reason],
             "reply": f"{self.code} {self.enhanced} {self.text}",
+            "stage": self.stage,
             "ip": self.ip,
             "ehlo_name": self.ehlo_name,
         }

@@ -1,15 +1,22 @@
-"""The trace: one searchable record for each message and recipient, in or out, taken or refused."""
+"""The trace: one searchable record for each message and recipient, in or out, taken or refused.
 
-from collections.abc import Iterable, Sequence
+Addresses stand there as clients wrote them (`mail.address`: the domain in lower case); they are searched without regard
+to case, as the database folds it: SQLite knows the case of ASCII only.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, tuple_
 
+from mail.store.engine import Store
 from mail.store.schema import trace
 
 FOUND_MAX = 1000
+# What `decisions` holds in memory, and reads in one transaction.
+PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,30 +73,67 @@ def add(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
         tx.execute(insert(trace), list(rows))
 
 
+_COLUMNS = [trace.c[name] for name in TraceRow.__dataclass_fields__]
+
+
 def find(
     connection: Connection,
     *,
     address: str = "",
     message_id: str = "",
     cid: str = "",
+    verdict: str = "",
+    reason: str = "",
+    account_id: int | None = None,
     since: int = 0,
     until: int | None = None,
     most: int = 100,
 ) -> list[TraceRow]:
-    """Newest first. `address` matches either side of the envelope, `message_id` is without angle brackets."""
-    columns: list[ColumnElement[Any]] = [trace.c[name] for name in TraceRow.__dataclass_fields__]
-    wanted = select(*columns).where(trace.c.at >= since)
+    """The newest `most` that are all that is given, newest first.
+
+    `address` matches either side of the envelope, whatever its case; `message_id` is without angle brackets.
+    """
+    most = min(most, FOUND_MAX)
+    conditions: list[ColumnElement[bool]] = [trace.c.at >= since]
     if until is not None:
-        wanted = wanted.where(trace.c.at <= until)
-    if address:
-        wanted = wanted.where(or_(trace.c.rcpt_to == address, trace.c.mail_from == address))
-    if message_id:
-        wanted = wanted.where(trace.c.message_id == message_id)
-    if cid:
-        wanted = wanted.where(trace.c.cid == cid)
-    wanted = wanted.order_by(trace.c.at.desc(), trace.c.id.desc()).limit(min(most, FOUND_MAX))
-    found: Iterable[Any] = connection.execute(wanted)
-    return [TraceRow(*(*row[:-1], orjson.loads(row[-1]))) for row in found]
+        conditions.append(trace.c.at <= until)
+    if account_id is not None:
+        conditions.append(trace.c.account_id == account_id)
+    words = {"message_id": message_id, "cid": cid, "verdict": verdict, "reason": reason}
+    conditions += [trace.c[name] == wanted for name, wanted in words.items() if wanted]
+    if not address:
+        return _read(connection, conditions, most)
+    # Two searches, each by its index: with OR every record would be looked at.
+    found = {
+        row.id: row
+        for side in (trace.c.rcpt_to, trace.c.mail_from)
+        for row in _read(connection, [*conditions, func.lower(side) == func.lower(address)], most)
+    }
+    return sorted(found.values(), key=lambda row: (row.at, row.id), reverse=True)[:most]
+
+
+def _read(connection: Connection, conditions: Sequence[ColumnElement[bool]], most: int) -> list[TraceRow]:
+    wanted = select(*_COLUMNS).where(*conditions).order_by(trace.c.at.desc(), trace.c.id.desc()).limit(most)
+    return [TraceRow(*(*row[:-1], orjson.loads(row[-1]))) for row in connection.execute(wanted)]
+
+
+def decisions(store: Store, *, account_id: int | None = None, since: int = 0) -> Iterator[TraceRow]:
+    """Everything that came in, newest first, as far as it was there at the first look.
+
+    Read in pages, each in a transaction of its own: whoever takes long over them keeps no log from being emptied.
+    """
+    always = [trace.c.direction == "in", trace.c.at >= since]
+    if account_id is not None:
+        always.append(trace.c.account_id == account_id)
+    before: list[ColumnElement[bool]] = []
+    while True:
+        with store.read() as connection:
+            page = _read(connection, [*always, *before], PAGE)
+        yield from page
+        if len(page) < PAGE:
+            return
+        last = page[-1]
+        before = [trace.c.at <= last.at, tuple_(trace.c.at, trace.c.id) < tuple_(last.at, last.id)]
 
 
 def remove_before(tx: Connection, at: int, most: int = 5000) -> int:

@@ -183,3 +183,19 @@ async def test_a_hit_and_a_miss_wait_equally_long(dialog: Dialog) -> None:
         waited.append((hit, sum(dialog.naps)))
     assert waited == [(one, one) for one in (0, 0, 0, 1.0, 2.0, 3.0, 4.0, 4.0, 4.0)]
     assert (await dialog.said("RCPT TO:<nobody@a.example>")).startswith("421 4.7.0")
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("nobody@a.example", "unknown-recipient"),
+        ("old@a.example", "recipient-refused"),
+        ("ann@off.example", "domain-disabled"),
+        ("ann@far.example", "relay-denied"),
+    ],
+)
+async def test_who_is_refused_leaves_a_word_for_the_trace(dialog: Dialog, address: str, reason: str) -> None:
+    await begun(dialog)
+    await dialog.rcpt(address)
+    noted = dialog.session.service.refusals._waiting
+    assert [(one.rcpt_to, one.reason) for one in noted] == [(address, reason)]

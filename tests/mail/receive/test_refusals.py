@@ -1,5 +1,7 @@
 """A refusal before the message was read: what is kept of it, and that nothing else gets in this way."""
 
+from dataclasses import replace
+
 import pytest
 
 from mail.errors import Invalid
@@ -18,6 +20,20 @@ def test_a_refusal_comes_back_as_it_went():
 def test_the_trace_says_why_and_what_was_answered():
     assert REFUSED.detail["sentence"] == "There is no such address here."
     assert REFUSED.detail["reply"] == "550 5.1.1 No such user here"
+
+
+@pytest.mark.parametrize(
+    ("rcpt_to", "reason", "stage"),
+    [
+        ("", "too-large", "MAIL"),
+        ("", "no-space", "MAIL"),
+        ("ann@a.example", "unknown-recipient", "RCPT"),
+        ("ann@a.example", "too-large", "DATA"),
+        ("ann@a.example", "smuggling", "DATA"),
+    ],
+)
+def test_the_trace_says_how_far_it_came(rcpt_to: str, reason: str, stage: str):
+    assert replace(REFUSED, rcpt_to=rcpt_to, reason=reason).detail["stage"] == stage
 
 
 @pytest.mark.parametrize("wrong", [{"reason": "because"}, {"at": "soon"}, {"code": None}])
