@@ -4,32 +4,29 @@ from pathlib import Path
 
 import click
 
-from app.cli import accounts, aliases, diagnose, junk, operations, queue, rulesets
-from app.cli.context import Context
+from app.cli.loading import LoadedGroup
+from app.cli.place import Place
+
+PLACES = {
+    "domain": "app.cli.accounts:domain",
+    "account": "app.cli.accounts:account",
+    "address": "app.cli.accounts:address",
+    "alias": "app.cli.aliases:alias",
+    "ruleset": "app.cli.rulesets:ruleset",
+    "queue": "app.cli.queue:queue",
+    "junk": "app.cli.junk:junk",
+    "diagnose": "app.cli.diagnose:diagnose",
+    "trace": "app.cli.operations:trace",
+    "verify": "app.cli.operations:verify",
+    "status": "app.cli.operations:status",
+    "settings": "app.cli.operations:settings",
+    "migrate": "app.cli.operations:migrate",
+}
 
 
-@click.group()
+@click.group(cls=LoadedGroup, places=PLACES)
 @click.option("--dir", "folder", type=click.Path(path_type=Path, file_okay=False), help="A local bundle's folder.")
 @click.pass_context
 def mailctl(context: click.Context, folder: Path | None) -> None:
     """Administer Mailstead: without --dir the host's server, with it the local bundle in that folder."""
-    context.obj = Context(folder.resolve() if folder else None)
-    context.call_on_close(context.obj.close)
-
-
-for command in (
-    accounts.domain,
-    accounts.account,
-    accounts.address,
-    aliases.alias,
-    rulesets.ruleset,
-    queue.queue,
-    junk.junk,
-    diagnose.diagnose,
-    operations.trace,
-    operations.verify,
-    operations.status,
-    operations.settings,
-    operations.migrate,
-):
-    mailctl.add_command(command)
+    context.obj = Place(folder.resolve() if folder else None)

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
-from app.cli.context import Context, json_option, pass_context, show
+from app.cli.loading import LoadedGroup
+from app.cli.place import Place, pass_place
+from app.cli.printing import json_option, show
+from app.cli.zone_file import read_zone
 from mail.check import authentication
-from mail.check.batch import Batch
+from mail.check.batch import Batch, lines_of
 from mail.check.structure import structure as structure_of
 from mail.config.settings import Settings
 from mail.dns.live import LiveResolver
@@ -23,7 +25,7 @@ from mail.errors import Invalid
 MESSAGE_MAX = 200 << 20
 
 
-@click.group()
+@click.group(cls=LoadedGroup, places={"junk": "app.cli.diagnose_junk:junk"})
 def diagnose() -> None:
     """Check by hand what we check of arriving mail, and see why it comes out as it does."""
 
@@ -36,38 +38,27 @@ zone_option = click.option(
 message_argument = click.argument("message", type=click.File("rb"), default="-")
 
 
-def resolver_of(context: Context, zone: Path | None) -> Resolver:
+def resolver_of(place: Place, zone: Path | None) -> Resolver:
     """The zone file, or the DNS as the settings say. Invalid when neither can be had."""
     if zone is not None:
-        return ZoneResolver(zone_of(zone))
-    settings = settings_of(context)
+        return ZoneResolver(read_zone(zone))
+    settings = settings_of(place)
     if settings is None or not settings.resolver:
         raise Invalid(public="there are no settings here that name a resolver; give --zone FILE")
     return LiveResolver(settings.resolver)
 
 
-def settings_of(context: Context) -> Settings | None:
+def settings_of(place: Place) -> Settings | None:
     """None where nothing is installed: with a zone file the checks need nothing else."""
     try:
-        return context.settings
+        return place.settings
     except Invalid:
         return None
 
 
-def hostname_of(context: Context) -> str:
-    settings = settings_of(context)
+def hostname_of(place: Place) -> str:
+    settings = settings_of(place)
     return settings.hostname if settings is not None else "localhost"
-
-
-def zone_of(path: Path) -> dict[str, Any]:
-    """A zone by itself, or below the key `zonedata` as test suites have it."""
-    try:
-        read = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Invalid(public=f"{path} is neither YAML nor JSON: {error}") from error
-    if not isinstance(read, dict):
-        raise Invalid(public=f"{path}: a zone is written as names with a list of records each")
-    return dict(read.get("zonedata", read))
 
 
 def run(work: Awaitable[Any]) -> Any:
@@ -95,12 +86,12 @@ def _word(value: Any) -> str:
 @click.option("--mail-from", default="", help="The sender; empty: the null sender, so EHLO is checked.")
 @zone_option
 @json_option
-@pass_context
-def spf(context: Context, ip: str, helo: str, mail_from: str, zone: Path | None, as_json: bool) -> None:
+@pass_place
+def spf(place: Place, ip: str, helo: str, mail_from: str, zone: Path | None, as_json: bool) -> None:
     """May this address send mail for that sender? RFC 7208."""
-    resolver = resolver_of(context, zone)
+    resolver = resolver_of(place, zone)
     try:
-        found = run(authentication.spf(resolver, ip=ip, helo=helo, mail_from=mail_from, receiver=hostname_of(context)))
+        found = run(authentication.spf(resolver, ip=ip, helo=helo, mail_from=mail_from, receiver=hostname_of(place)))
     except ValueError as error:
         raise Invalid(public=f"--ip {ip}: {error}") from error
     show(found, as_json, words(found))
@@ -111,11 +102,11 @@ def spf(context: Context, ip: str, helo: str, mail_from: str, zone: Path | None,
 @click.option("--now", type=int, help="Seconds since 1970, to judge t= and x= by; otherwise the time it is.")
 @zone_option
 @json_option
-@pass_context
-def dkim(context: Context, message: Any, now: int | None, zone: Path | None, as_json: bool) -> None:
+@pass_place
+def dkim(place: Place, message: Any, now: int | None, zone: Path | None, as_json: bool) -> None:
     """Are the signatures of a message good? A file, or standard input. RFC 6376."""
-    at = now if now is not None else context.clock.wall_ms() // 1000
-    found = run(authentication.dkim(resolver_of(context, zone), message.read(MESSAGE_MAX), now=at))
+    at = now if now is not None else place.clock.wall_ms() // 1000
+    found = run(authentication.dkim(resolver_of(place, zone), message.read(MESSAGE_MAX), now=at))
     text = "\n\n".join(map(words, found)) if found else "the message has no DKIM signature"
     show(found, as_json, text)
 
@@ -125,11 +116,11 @@ def dkim(context: Context, message: Any, now: int | None, zone: Path | None, as_
 @click.option("--now", type=int, help="Seconds since 1970; otherwise the time it is.")
 @zone_option
 @json_option
-@pass_context
-def arc(context: Context, message: Any, now: int | None, zone: Path | None, as_json: bool) -> None:
+@pass_place
+def arc(place: Place, message: Any, now: int | None, zone: Path | None, as_json: bool) -> None:
     """Is the ARC chain of a message whole? A file, or standard input. RFC 8617."""
-    at = now if now is not None else context.clock.wall_ms() // 1000
-    found = run(authentication.arc(resolver_of(context, zone), message.read(MESSAGE_MAX), now=at))
+    at = now if now is not None else place.clock.wall_ms() // 1000
+    found = run(authentication.arc(resolver_of(place, zone), message.read(MESSAGE_MAX), now=at))
     show(found, as_json, words(found))
 
 
@@ -144,9 +135,9 @@ def result_and_domain(text: str) -> tuple[str, str]:
 @click.option("--dkim", "dkim_results", multiple=True, help="RESULT=DOMAIN of a signature; several times.")
 @zone_option
 @json_option
-@pass_context
+@pass_place
 def dmarc(
-    context: Context,
+    place: Place,
     from_domain: str,
     spf_result: str,
     dkim_results: tuple[str, ...],
@@ -156,7 +147,7 @@ def dmarc(
     """What does the author's domain want done, given these results? RFC 9989."""
     found = run(
         authentication.dmarc(
-            resolver_of(context, zone),
+            resolver_of(place, zone),
             from_domain=from_domain,
             spf=result_and_domain(spf_result),
             dkim=[result_and_domain(one) for one in dkim_results],
@@ -178,16 +169,16 @@ def structure(message: Any, as_json: bool) -> None:
 
 @diagnose.command()
 @zone_option
-@pass_context
-def batch(context: Context, zone: Path | None) -> None:
-    """Answer one JSON request a line from standard input with one JSON answer a line."""
-    settings = settings_of(context)
-    asked = resolver_of(context, zone) if zone is not None or (settings is not None and settings.resolver) else None
-    checks = Batch(asked, context.clock, hostname_of(context))
+@click.option("--json", "as_json", is_flag=True, help="It is JSON in any case.")
+@pass_place
+def batch(place: Place, zone: Path | None, as_json: bool) -> None:
+    """Answer one JSON request a line from standard input with one JSON answer a line (docs/DIAGNOSE.md)."""
+    settings = settings_of(place)
+    asked = resolver_of(place, zone) if zone is not None or (settings is not None and settings.resolver) else None
+    checks = Batch(asked, place.clock, hostname_of(place))
 
     async def answer_all() -> None:
-        for line in sys.stdin:
-            if line.strip():
-                click.echo(json.dumps(await checks.answer(line)))
+        for line in lines_of(sys.stdin.buffer):
+            click.echo(json.dumps(await checks.answer(line)))
 
     asyncio.run(answer_all())

@@ -31,8 +31,8 @@ def junk() -> None:
     show_default=True,
     help="A probability above it is junk.",
 )
-@click.option("--json", "_as_json", is_flag=True, help="It is JSON in any case.")
-def eval_filter(ham: Path, spam: Path, judge_ham: Path, judge_spam: Path, threshold: float, _as_json: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="It is JSON in any case.")
+def eval_filter(ham: Path, spam: Path, judge_ham: Path, judge_spam: Path, threshold: float, as_json: bool) -> None:
     """Train a filter in memory, let it judge other messages, print the counts and rates. Touches no account."""
     learnt = evaluate.learn(_numbers(ham), _numbers(spam))
     found = evaluate.rates(learnt, _numbers(judge_ham), _numbers(judge_spam), Parameters(threshold=threshold))

@@ -139,8 +139,6 @@ def _message_signature(tags: dict[str, bytes], now: int) -> tuple[Signature, ...
         return "h= names ARC-Seal"
     if b"from" not in signature.names:
         return "From field not signed"
-    if signature.length is not None:
-        return "l= is not accepted"
     return (signature,) if "c" in tags else (signature, replace(signature, header_relaxed=True, body_relaxed=True))
 
 

@@ -9,24 +9,19 @@ and all seals verify. "fail": anything else; `temporary` tells that it was for w
 Only who trusts the sealers may believe what the chain says of earlier hops.
 """
 
-import base64
-import re
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import dkim
-
 from mail.arc.chain import ArcSet, BrokenChain, arc_fields, cv_fault, read_chain
-from mail.dkim.canonical import BodyDigests, body_digests, relaxed_field, unsigned_field
-from mail.dkim.key import BadKey, Published, ask_all, choose_key, parse_key
+from mail.dkim.canonical import BodyDigests, FieldChooser, body_digests, relaxed_field, unsigned_field
+from mail.dkim.key import BadKey, Published, ask_all, choose_key
 from mail.dkim.signature import Signature
 from mail.dns.resolver import Resolver
-from mail.message.fields import Field, Header, Octets
+from mail.message.fields import Header, Octets
 
 KEYS_MAX = 20
 _UNKNOWN = Published(failed=True)
-# dkimpy looks for b= in quadratic time where much white space stands together.
-_LONG_RUN = re.compile(rb"[ \t\r\n]{101}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +50,15 @@ NONE = ArcResult("none")
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """`names` are the TXT records to ask for. `settled`: the result, when no key can change it."""
+    """`names` are the TXT records to ask for. `settled`: the result, when no key can change it. `sealed`: what the seal
+    of each set signs, hashed.
+    """
 
     settled: ArcResult | None
     names: tuple[str, ...] = ()
     chain: tuple[ArcSet, ...] = ()
-    header: Header | None = None
+    sealed: tuple[bytes, ...] = ()
+    chooser: FieldChooser = field(default_factory=lambda: FieldChooser(()))
     bodies: Mapping[bool, BodyDigests] = field(default_factory=dict)
 
 
@@ -91,13 +89,13 @@ def prepare(octets: Octets, header: Header, *, now: int) -> Prepared:
         return Prepared(_failed(chain, "too many keys to look up"))
     wanted = {each.body_relaxed for one in chain if not isinstance(one.readings, str) for each in one.readings}
     bodies = {relaxed: body_digests(octets, header.end, relaxed=relaxed) for relaxed in wanted}
-    return Prepared(None, names, tuple(chain), header, bodies)
+    return Prepared(None, names, tuple(chain), _sealed(chain), FieldChooser(header.fields), bodies)
 
 
 def finish(prepared: Prepared, keys: Mapping[str, Published]) -> ArcResult:
     """The result. A name that is missing in `keys` was not had in time: a temporary failure."""
-    if prepared.settled is not None or prepared.header is None:
-        return prepared.settled or NONE
+    if prepared.settled is not None:
+        return prepared.settled
     chain = prepared.chain
     if any(keys.get(name, _UNKNOWN).failed for name in prepared.names):
         return _failed(chain, "key unavailable", temporary=True)
@@ -105,7 +103,8 @@ def finish(prepared: Prepared, keys: Mapping[str, Published]) -> ArcResult:
     if fault:
         return _failed(chain, f"the newest ARC-Message-Signature: {fault}")
     for at in range(len(chain) - 1, -1, -1):
-        fault = _seal_fault(chain[: at + 1], keys)
+        seal = chain[at].seal
+        fault = _fault(seal.kind, seal.signature, prepared.sealed[at], keys.get(seal.key_name, _UNKNOWN))
         if fault:
             return _failed(chain, f"the seal of instance {at + 1}: {fault}")
     return ArcResult("pass", "", _oldest_pass(prepared, keys), _hops(chain))
@@ -127,76 +126,37 @@ def _message_fault(prepared: Prepared, one: ArcSet, keys: Mapping[str, Published
 
 
 def _reading_fault(prepared: Prepared, one: ArcSet, signature: Signature, keys: Mapping[str, Published]) -> str:
-    if prepared.bodies[signature.body_relaxed].whole != signature.body_hash:
+    body = prepared.bodies[signature.body_relaxed]
+    # RFC 8617 §4.1.2 has l= from DKIM. One that leaves text out is refused, as RFC 6376 §8.2 lets us.
+    if signature.length not in (None, body.size):
+        return "l= is not the length of the body"
+    if body.whole != signature.body_hash:
         return "body hash did not verify"
-    assert prepared.header is not None
-    return _fault(
-        [each for each in prepared.header.fields if each is not one.message],
-        list(signature.names),
-        one.message,
-        {"a": signature.algorithm, "b": signature.signature, "d": signature.domain, "s": signature.selector},
-        keys.get(signature.key_name, _UNKNOWN),
-        relaxed=signature.header_relaxed,
-    )
+    if signature.names.count(b"from") < prepared.chooser.count(b"from"):
+        return "one of several From fields not signed"
+    digest = prepared.chooser.header_digest(signature.names, one.message, relaxed=signature.header_relaxed)
+    return _fault(signature.kind, signature.signature, digest, keys.get(signature.key_name, _UNKNOWN))
 
 
-def _seal_fault(chain: tuple[ArcSet, ...], keys: Mapping[str, Published]) -> str:
-    """Why the newest seal of a chain does not verify: it signs all fields of the chain. RFC 8617 §5.1.1."""
-    seal = chain[-1].seal
-    fields = [each for one in chain for each in (one.results, one.message, one.seal.field)][:-1]
-    return _fault(
-        fields[::-1],
-        [each.name for each in fields],
-        seal.field,
-        {"a": f"{seal.kind}-sha256", "b": seal.signature, "d": seal.domain, "s": seal.selector},
-        keys.get(seal.key_name, _UNKNOWN),
-        relaxed=True,
-    )
+def _sealed(chain: list[ArcSet]) -> tuple[bytes, ...]:
+    """A seal signs all fields of its set and the sets before, in order, in the relaxed form. RFC 8617 §5.1.1."""
+    signed = hashlib.sha256()
+    digests: list[bytes] = []
+    for one in chain:
+        signed.update(relaxed_field(one.results) + relaxed_field(one.message))
+        own = signed.copy()
+        own.update(unsigned_field(one.seal.field, relaxed=True))
+        digests.append(own.digest())
+        signed.update(relaxed_field(one.seal.field))
+    return tuple(digests)
 
 
-def _fault(
-    fields: list[Field],
-    names: list[bytes],
-    own: Field,
-    tags: dict[str, str | bytes],
-    published: Published,
-    *,
-    relaxed: bool,
-) -> str:
-    kind = str(tags["a"]).partition("-")[0]
+def _fault(kind: str, signature: bytes, digest: bytes, published: Published) -> str:
     try:
-        choose_key(published.records, kind=kind, service="email")
+        key = choose_key(published.records, kind=kind, service="email")
     except BadKey as error:
         return str(error)
-    record = next(text for text in published.records if _is_of(kind, text))
-    unsigned = unsigned_field(own, relaxed=relaxed)
-    if _LONG_RUN.search(unsigned):
-        return "too much white space"
-    checker = dkim.ARC()
-    checker.headers = [_parts(relaxed_field(each) if relaxed else each.raw) for each in fields]
-    sig = {name.encode(): _octets(value) for name, value in tags.items()}
-    sig[b"c"] = b"relaxed/relaxed" if relaxed else b"simple/simple"
-    try:
-        good = checker.verify_sig(sig, names, _parts(unsigned), lambda *_, **__: record.encode())
-    except (dkim.DKIMException, ValueError, TypeError, IndexError, KeyError) as error:
-        return f"not verifiable: {type(error).__name__}"
-    return "" if good else "signature did not verify"
-
-
-def _is_of(kind: str, text: str) -> bool:
-    try:
-        return parse_key(text).kind == kind
-    except BadKey:
-        return False
-
-
-def _parts(raw: bytes) -> tuple[bytes, bytes]:
-    name, _, value = raw.partition(b":")
-    return name, value
-
-
-def _octets(value: str | bytes) -> bytes:
-    return base64.b64encode(value) if isinstance(value, bytes) else value.encode()
+    return "" if key.verifies(signature, digest) else "signature did not verify"
 
 
 def _failed(chain: list[ArcSet] | tuple[ArcSet, ...], reason: str, *, temporary: bool = False) -> ArcResult:

@@ -6,14 +6,22 @@
     {"check": "dmarc", "zone": {}, "from_domain": "", "spf": {"result", "domain"}, "dkim": [{"result", "domain"}]}
                                                             -> {"result", "policy", "disposition", "domain"}
     {"check": "structure", "message": BASE64}                               -> what mail.check.structure gives
+    anything else                                                           -> {"error"}
 
-The zone replaces the DNS (mail.dns.zone); without one the resolver that was given is asked.
+1. The zone replaces the DNS (mail.dns.zone); without one the resolver that was given is asked.
+2. An empty text is a value like any other: `mail_from` and `helo` are empty when they are left out, and so are the
+   results of a dmarc request. What a check cannot do without has to be there.
+3. `explanation` is what the domain itself says about a fail, and empty where it says nothing.
+4. `policy` and `disposition` are none, quarantine or reject: "none" also where there is no policy. `domain` is where
+   the policy was found, and empty where there is none.
+
+docs/DIAGNOSE.md is for those who send the lines.
 """
 
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
@@ -25,6 +33,11 @@ from mail.errors import Invalid, MailError
 from mail.now import Clock
 
 Request = dict[str, Any]
+
+# A message of 200 MiB in base64, and the rest.
+LINE_MAX = 280 << 20
+NOW_MAX = 10**12
+_BASE64_SPACE = b" \t\r\n"
 
 
 class Batch:
@@ -42,33 +55,36 @@ class Batch:
             "structure": self._structure,
         }
 
-    async def answer(self, line: str | bytes) -> dict[str, Any]:
+    async def answer(self, line: bytes) -> dict[str, Any]:
         """Never raises: what cannot be answered says why in `error`."""
         try:
-            request = orjson.loads(line)
-            if not isinstance(request, dict):
-                raise Invalid(public="a request is a JSON object")
-            check = self._checks.get(request.get("check", ""))
-            if check is None:
+            request = _request(line)
+            check = request.get("check")
+            if not isinstance(check, str) or check not in self._checks:
                 raise Invalid(public=f"check is one of {', '.join(self._checks)}")
-            return await check(request)
+            return await self._checks[check](request)
         except MailError as error:
             return {"error": error.public}
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, MemoryError) as error:
             return {"error": f"{type(error).__name__}: {error}"}
 
     def _asked(self, request: Request) -> Resolver:
         if request.get("zone") is not None:
             return ZoneResolver(request["zone"])
         if self._resolver is None:
-            raise Invalid(public="a request without a zone needs a resolver")
+            raise Invalid(public="zone is missing, and there is no DNS here to ask")
         return self._resolver
 
     def _now(self, request: Request) -> int:
-        return int(request["now"]) if request.get("now") is not None else self._clock.wall_ms() // 1000
+        now = request.get("now")
+        if now is None:
+            return self._clock.wall_ms() // 1000
+        if isinstance(now, bool) or not isinstance(now, int | float) or not 0 <= now <= NOW_MAX:
+            raise Invalid(public="now should be a number of seconds since 1970")
+        return int(now)
 
     async def _spf(self, request: Request) -> dict[str, Any]:
-        ip, helo, mail_from = (_text(request, name) for name in ("ip", "helo", "mail_from"))
+        ip, helo, mail_from = _needed(request, "ip"), _text(request, "helo"), _text(request, "mail_from")
         found = await authentication.spf(
             self._asked(request), ip=ip, helo=helo, mail_from=mail_from, receiver=self._hostname
         )
@@ -83,12 +99,11 @@ class Batch:
         return _only(found, "cv", "reason")
 
     async def _dmarc(self, request: Request) -> dict[str, Any]:
-        spf = request.get("spf") or {}
         found = await authentication.dmarc(
             self._asked(request),
-            from_domain=_text(request, "from_domain"),
-            spf=(_text(spf, "result") or "none", _text(spf, "domain")),
-            dkim=[(_text(one, "result") or "none", _text(one, "domain")) for one in request.get("dkim") or ()],
+            from_domain=_needed(request, "from_domain"),
+            spf=_checked("spf", request.get("spf") or {}),
+            dkim=[_checked("dkim", one) for one in _listed(request, "dkim")],
         )
         return _only(found, "result", "policy", "disposition", "domain")
 
@@ -97,26 +112,60 @@ class Batch:
 
 
 def message_of(request: Request) -> bytes:
-    """The octets of a request's message. Invalid when they are not base64."""
+    """The octets of a request's message. Invalid when they are not base64, in which white space may stand."""
+    text = _needed(request, "message").encode()
     try:
-        return base64.b64decode(_text(request, "message"), validate=False)
+        return base64.b64decode(text.translate(None, _BASE64_SPACE), validate=True)
     except binascii.Error as error:
         raise Invalid(public=f"message is not base64: {error}") from error
 
 
+def lines_of(stream: IO[bytes], longest: int = LINE_MAX) -> Iterable[bytes]:
+    """The lines that are not empty, as they come; of one that is too long the beginning, which is no JSON."""
+    while line := stream.readline(longest):
+        rest = line
+        while len(rest) == longest and not rest.endswith(b"\n"):
+            rest = stream.readline(longest)
+        if line.strip():
+            yield line
+
+
+def _request(line: bytes) -> Request:
+    try:
+        request = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise Invalid(public=f"not JSON: {error}") from error
+    if not isinstance(request, dict):
+        raise Invalid(public="a request is a JSON object")
+    return request
+
+
+def _needed(values: Request, name: str) -> str:
+    if values.get(name) is None:
+        raise Invalid(public=f"{name} is missing")
+    return _text(values, name)
+
+
 def _text(values: Request, name: str) -> str:
-    value = values.get(name, "")
-    if not isinstance(value, str):
+    value = values.get(name)
+    if value is not None and not isinstance(value, str):
         raise Invalid(public=f"{name} should be a text")
+    return value or ""
+
+
+def _listed(values: Request, name: str) -> list[Any]:
+    value = values.get(name) or []
+    if not isinstance(value, list):
+        raise Invalid(public=f"{name} should be a list")
     return value
+
+
+def _checked(name: str, values: Any) -> tuple[str, str]:
+    """The result of a check, and the domain it is about."""
+    if not isinstance(values, dict):
+        raise Invalid(public=f"{name}: a result is an object with result and domain")
+    return _text(values, "result") or "none", _text(values, "domain")
 
 
 def _only(values: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: values[name] for name in names}
-
-
-async def answers(batch: Batch, lines: Iterable[str]) -> "Any":
-    """Each line's answer in order; empty lines are passed over."""
-    for line in lines:
-        if line.strip():
-            yield await batch.answer(line)

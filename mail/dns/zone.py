@@ -14,6 +14,7 @@
 """
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ from mail.errors import Invalid
 
 TIMEOUT = "TIMEOUT"
 HOSTS = ("CNAME", "NS", "PTR")
+_PREFERENCE = re.compile(r"[0-9]{1,5}")
 
 # The records by kind; None where the question fails.
 _Node = dict[str, list[str] | None]
@@ -134,6 +136,6 @@ def _octets(name: str, part: Any) -> str:
 
 def _mx(name: str, value: Any) -> str:
     match value:
-        case [int() as preference, str() as host] if 0 <= preference <= 65535:
+        case [int() | str() as preference, str() as host] if _PREFERENCE.fullmatch(str(preference)):
             return f"{preference} {host.rstrip('.')}."
     raise _invalid(f"{name}: MX is [preference, host], not {value!r:.80}")

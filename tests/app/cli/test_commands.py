@@ -8,7 +8,10 @@ from app.cli.commands import mailctl
 
 
 def commands(group: click.Group, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None and command.name == name
         if isinstance(command, click.Group):
             yield from commands(command, (*words, name))
         else:

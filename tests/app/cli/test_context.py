@@ -1,38 +1,12 @@
-import json
-from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
-from app.cli.context import Context, show, table
-from mail.errors import Invalid, Unavailable
-
-
-@dataclass(frozen=True)
-class Row:
-    name: str
-    octets: bytes
-
-
-def test_a_table_is_as_wide_as_it_needs():
-    assert table(("a", "bcd"), [("long", 1), ("x", None)]) == ["a     bcd", "long  1", "x     None"]
-
-
-def test_an_empty_table_says_so():
-    assert table(("a",), []) == ["none"]
-
-
-def test_values_are_shown_as_json_or_lines(capsys: pytest.CaptureFixture[str]):
-    show([Row("x", b"\x01")], True, "")
-    assert json.loads(capsys.readouterr().out) == [{"name": "x", "octets": "01"}]
-    show(Row("x", b""), False, ["one", "two"])
-    assert capsys.readouterr().out == "one\ntwo\n"
-
-
-def test_without_settings_the_file_is_named(tmp_path: Path):
-    with pytest.raises(Invalid) as caught:
-        _ = Context(tmp_path).settings
-    assert str(tmp_path / "mailstead.toml") in caught.value.public
+from app.cli.context import Context, pass_context
+from app.cli.place import Place
+from mail.errors import Unavailable
 
 
 def test_a_program_that_does_not_answer_is_named_with_the_remedy(tmp_path: Path):
@@ -44,3 +18,25 @@ def test_a_program_that_does_not_answer_is_named_with_the_remedy(tmp_path: Path)
 
 def test_closing_a_context_that_opened_nothing_is_harmless():
     Context(None).close()
+
+
+def test_a_command_has_the_context_of_the_place_and_closes_it(tmp_path: Path):
+    seen: list[Context] = []
+
+    @click.command()
+    @pass_context
+    def command(context: Context) -> None:
+        seen.append(context)
+        vars(context)["store"] = closing
+
+    class Closing:
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    closing = Closing()
+    assert CliRunner().invoke(command, [], obj=Place(tmp_path)).exit_code == 0
+    assert seen[0].folder == tmp_path and closing.closed
+    given = Context(tmp_path)
+    assert CliRunner().invoke(command, [], obj=given).exit_code == 0 and seen[1] is given
