@@ -9,7 +9,6 @@ from listeners.keeper.committer import Committer, Content, Entry
 from listeners.keeper.crash import CrashPoints
 from listeners.keeper.housekeeping import Housekeeper
 from listeners.keeper.local_mail import LocalMail
-from listeners.keeper.reader import Reader
 from listeners.keeper.receiving import Receiving
 from listeners.keeper.space import ReserveFile, Space
 from listeners.keeper.tables import RoutingTables
@@ -78,11 +77,9 @@ class Office:
             give_up_ms=GIVE_UP_MS,
             max_message_bytes=1 << 20,
         )
-        self.reader = Reader(store, log)
         self.receiving = Receiving(
             self.verbs.commit,
             self.verbs.contents,
-            self.reader,
             Judge(PASS_KEY, MESSAGES_A_MINUTE),
             self.tables,
             clock=clock,
@@ -100,15 +97,12 @@ class Office:
 
     def start(self) -> None:
         self.committer.start()
-        self.reader.start()
 
     def verb(self, name: str) -> Verb:
         own = {"receive": self.receiving.receive, "deliver": self.local_mail.deliver}
         return own.get(name) or self.verbs.table()[name]
 
     def close(self) -> None:
-        if self.reader._thread.is_alive():
-            self.reader.stop()
         if self.committer._thread.is_alive():
             self.committer.stop()
         os.close(self._log_descriptor)

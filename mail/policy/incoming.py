@@ -42,9 +42,9 @@ def list_allow(case: Case) -> Opinion | None:
 
 
 def author(case: Case) -> Opinion | None:
-    """Security MC-10: what has no single trustworthy author counts as failing DMARC's policy."""
+    """Security MC-10: what has no single trustworthy author counts as failing DMARC's policy, if that is asked."""
     message = case.message
-    if case.recipient.is_forward or (message.author and not message.author_defect):
+    if case.recipient.is_forward or message.dmarc != "permerror":
         return None
     return Opinion("author-defect", message.author_defect or "there is no single author in From", BAD_AUTHOR)
 

@@ -77,6 +77,7 @@ def test_a_key_of_another_kind_in_the_record_is_no_rsa_key() -> None:
         ("s=tlsrpt; p=" + SPKI, "another service"),
         ("p=" + SHORT, "512 bits"),
     ],
+    ids=("other-kind", "other-hash", "other-service", "too-short"),
 )
 def test_a_key_that_may_not_sign_this_is_refused(flags: str, reason: str) -> None:
     with pytest.raises(BadKey, match=reason):
