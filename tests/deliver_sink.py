@@ -11,7 +11,8 @@ command line, raw `bytes` as they are, or HANG, DROP, ENDLESS, DRIP, NOT_TLS.
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -211,6 +212,23 @@ async def running_sink(
         server.close()
         await server.wait_closed()
         await sink.end()
+
+
+@contextlib.contextmanager
+def sink_beside(answers: Answers | None = None) -> Iterator[Sink]:
+    """A sink in a thread of its own, for tests that wait for other programs."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="sink")
+    thread.start()
+    running = running_sink(answers)
+    try:
+        sink = asyncio.run_coroutine_threadsafe(running.__aenter__(), loop).result()
+        yield sink
+        asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 @dataclass(frozen=True)

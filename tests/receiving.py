@@ -243,7 +243,8 @@ class Host:
         self._wait_for_changes()
         host, port = self.bundle.address("imaps")
         with IMAPClient(host, port, ssl_context=self.bundle.tls, timeout=60) as client:
-            client.login(account, PASSWORD)
+            own = account == self.bundle.ready["account"].partition("@")[0]
+            client.login(account, self.bundle.ready["password"] if own else PASSWORD)
             yield client
 
     def kept(self, account: str, mailbox: str = "INBOX") -> list[Kept]:
