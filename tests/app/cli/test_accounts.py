@@ -1,6 +1,6 @@
-import time
 import imaplib
 import smtplib
+import time
 from typing import Any
 
 import pytest
@@ -29,6 +29,8 @@ def delivered(bundle: Bundle, rcpt_to: str) -> str:
             client.sendmail("a@remote.example", [rcpt_to], b"Subject: x\r\n\r\ntext\r\n")
         except smtplib.SMTPRecipientsRefused as error:
             return str(error.recipients)
+        except smtplib.SMTPDataError as error:
+            return str(error)
         return "OK"
 
 

@@ -34,7 +34,11 @@ def test_a_message_is_found_by_address_message_id_and_conversation(bundle: Bundl
         text = b"Message-ID: <traced.1@remote.example>\r\nSubject: x\r\n\r\ntext\r\n"
         client.sendmail("traced@remote.example", [bundle.ready["account"]], text)
     (row,) = told("trace", "traced@remote.example", "--since", "10m")
-    assert (row["message_id"], row["verdict"], row["reason"]) == ("traced.1@remote.example", "accepted", "no-bad-signals")
+    assert (row["message_id"], row["verdict"], row["reason"]) == (
+        "traced.1@remote.example",
+        "accepted",
+        "no-bad-signals",
+    )
     assert told("trace", "<traced.1@remote.example>") == [row]
     assert told("trace", row["cid"]) == [row]
     assert told("trace", "traced@remote.example", "--until", "1h") == []
