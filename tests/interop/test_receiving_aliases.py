@@ -60,12 +60,14 @@ def test_aliases_that_lead_to_each_other_end(host: Host, ann: Stranger):
     assert (count(host, message, "bob"), count(host, message, "carol")) == (1, 1)
 
 
-def test_only_a_proved_member_may_write_where_members_may(host: Host):
+def test_only_a_proved_member_may_write_where_members_may(host: Host, sink: Sink):
     host.dns.add({"members.example": [{"A": "127.8.8.8"}, {"TXT": "v=spf1 ip4:127.8.8.8 -all"}]})
     member = Stranger(host, "members.example", "127.8.8.8")
     message = member.message("only@here.example")
     assert member.send(message, "only@here.example").begins("250 ")
+    # Everyone but he has a copy.
     assert count(host, message, "bob") == 1
+    assert sent(sink, message) == [] and host.mailctl("queue", "list") == []
     stranger = host.stranger()
     assert stranger.write("only@here.example").begins("550 5.7.1 Only members")
     forged = stranger.message("only@here.example", From="ann@members.example")
