@@ -95,7 +95,7 @@ class Receiving:
         if destinations:
             judged = await self._reader.ask(
                 lambda connection: self._judge.judge(
-                    connection, message.arrived, destinations, now, counted=message.waited
+                    connection, message.arrived, destinations, now, counted=message.counted
                 )
             )
         outward = judged_outward(message, expansion, now)
