@@ -25,6 +25,7 @@ from imapclient import IMAPClient
 from app.cli.commands import mailctl
 from mail.accounts.snapshot import LOOK_SECONDS
 from mail.config import settings as config
+from mail.config.settings import Settings
 from mail.store import evaluations
 from mail.store.engine import Store
 from mail.store.evaluations import Evaluation
@@ -162,6 +163,10 @@ class Host:
     _known: set[str] = field(default_factory=set)
     _changed: float = 0.0
 
+    @property
+    def settings(self) -> Settings:
+        return config.load_file(self.bundle.folder / "mailstead.toml")
+
     def mailctl(self, *words: str, input: str | None = None) -> Any:
         """mailctl, in this process because it is asked so often."""
         result = CliRunner().invoke(mailctl, ["--dir", str(self.bundle.folder), *words, "--json"], input=input)
@@ -171,7 +176,7 @@ class Host:
             self._changed = time.monotonic()
         return json.loads(result.stdout)
 
-    def _wait_for_changes(self) -> None:
+    def wait_for_changes(self) -> None:
         while (left := self._changed + LOOK_SECONDS - time.monotonic()) > 0:
             time.sleep(left)
 
@@ -209,7 +214,7 @@ class Host:
         return Stranger(self, domain, ip)
 
     def smtp(self, ip: str = "127.0.0.1", *, tls: bool = True, helo: str = "client.example") -> smtplib.SMTP:
-        self._wait_for_changes()
+        self.wait_for_changes()
         client = smtplib.SMTP(*self.bundle.address("smtp"), helo, timeout=60, source_address=(ip, 0))
         client.ehlo()
         if tls:
@@ -240,7 +245,7 @@ class Host:
 
     @contextlib.contextmanager
     def imap(self, account: str) -> Iterator[IMAPClient]:
-        self._wait_for_changes()
+        self.wait_for_changes()
         host, port = self.bundle.address("imaps")
         with IMAPClient(host, port, ssl_context=self.bundle.tls, timeout=60) as client:
             own = account == self.bundle.ready["account"].partition("@")[0]
@@ -292,8 +297,7 @@ class Host:
     @contextlib.contextmanager
     def store(self) -> Iterator[Store]:
         """For what no protocol shows, and for travel in time."""
-        settings = config.load_file(self.bundle.folder / "mailstead.toml")
-        store = Store.open(settings.database, lock=settings.database_lock)
+        store = Store.open(self.settings.database, lock=self.settings.database_lock)
         try:
             yield store
         finally:

@@ -82,7 +82,7 @@ class Receiving:
             )
             for rcpt_to, route in expansion.local
         ]
-        judged = self._judge.judge(connection, message.arrived, destinations, now, counted=message.waited)
+        judged = self._judge.judge(connection, message.arrived, destinations, now, counted=message.counted)
         return settled_of(message, judged, judged_outward(message, expansion, now), expansion)
 
     def _expanded(self, message: Message) -> Expansion:

@@ -133,7 +133,7 @@ class MxSession(Session):
             if self.service.draining:
                 return Answer(SHUTTING_DOWN)
             await asyncio.sleep(min(DELAY_STEP_SECONDS, self.service.first_time_delay))
-        return await hand_over(self.service.keeper.call, asked | {"waited": True}, descriptor)
+        return await hand_over(self.service.keeper.call, asked | {"waited": True, "counted": True}, descriptor)
 
     def _hop(self, mail: Mail) -> Hop:
         tls = f"{self.tls.version()} {self.tls.cipher()[0]}" if self.tls is not None else ""  # type: ignore[index]

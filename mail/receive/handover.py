@@ -44,7 +44,7 @@ def arguments(
     size: int,
     with_evaluation: bool,
 ) -> dict[str, Any]:
-    """What `receive` is asked with; `waited` may be added."""
+    """What `receive` is asked with; `waited` and `counted` may be added."""
     single = recipients[0] if len(recipients) == 1 else None
     tail = found_fields(gathered, envelope, hop.hostname) + trace_fields.received(
         hop, at_ms=received_at, recipient=single

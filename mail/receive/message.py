@@ -31,7 +31,8 @@ class Message:
     head: bytes
     tail: bytes
     evaluation: dict[str, Any] | None
-    waited: bool
+    waited: bool  # it is not to wait, or has
+    counted: bool  # it was here before it waited: its rates are counted
 
     @classmethod
     def from_args(cls, args: dict[str, Any]) -> "Message":
@@ -61,6 +62,7 @@ class Message:
             tail=str(args["tail"]).encode("latin-1"),
             evaluation=args.get("evaluation"),
             waited=bool(args.get("waited")),
+            counted=bool(args.get("counted")),
         )
 
     @property

@@ -84,11 +84,14 @@ def settled_of(message: Message, judged: Sequence[Judged], outward: Sequence[Out
         taken = bool(expansion.covered) and settlement.reply is None
         reply = settlement.reply or (None if taken else refused[0].reply if refused else None)
         return Settled(message, local, out, expansion, reply)
+    recipients = [*(one.destination.rcpt_to for one in judged), *(one.rcpt_to for one in outward)]
+    # An alias has done its part when one member has its copy (features-1 §8).
+    served = {rcpt_to for rcpt_to, verdict in zip(recipients, settlement.verdicts, strict=True) if not verdict.reply}
     for place in settlement.undelivered:
         reply = settlement.verdicts[place].reply
-        rcpt_to = judged[place].destination.rcpt_to if place < len(judged) else outward[place - len(judged)].rcpt_to
         assert reply is not None
-        refused.append(Bounced(rcpt_to, reply))
+        if recipients[place] not in served:
+            refused.append(Bounced(recipients[place], reply))
     if message.sender_passed:
         return Settled(message, local, out, expansion, None, tuple(refused))
     waiting = next((one.reply for one in refused if one.reply.code < 500), None)

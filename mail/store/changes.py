@@ -168,9 +168,11 @@ class AccountState:
         counters.highestmodseq = self.modseq
         return counters.highestmodseq
 
-    def grow(self, octets: int) -> None:
-        """OverQuota when the account may not hold that much more."""
-        if octets > 0 and self.quota and self.size + octets > self.quota:
+    def grow(self, octets: int, *, ours: int = 0) -> None:
+        """OverQuota when the account may not hold that much more. `ours`: octets of it that we put in front, which are
+        held but not asked for: whether there is room is known before they are written.
+        """
+        if octets > 0 and self.quota and self.size + octets - ours > self.quota:
             raise OverQuota(f"account {self.id} holds {self.size} of {self.quota} octets, {octets} more asked")
         self.size += octets
 
@@ -195,7 +197,7 @@ class AccountState:
     def add_messages(self, mailbox_id: int, added: Sequence[NewMessage]) -> list[int]:
         """Put messages into a mailbox; their UIDs in order. OverQuota, NoSuchMailbox. `flush` writes the rows."""
         counters = self.mailbox(mailbox_id)
-        self.grow(sum(one.size for one in added))
+        self.grow(sum(one.size for one in added), ours=sum(len(one.prefix) for one in added))
         modseq = self.touch(counters)
         now = self.changes.now
         uids: list[int] = []

@@ -33,7 +33,14 @@ def test_what_was_found_is_said_at_the_top_of_the_message(host: Host):
     assert ann.send(ann.sign(ann.message(TO)), TO).begins("250 2.0.0")
     kept = newest(host)
     assert kept.octets.startswith(f"Return-Path: <{ann.address}>\r\nDelivered-To: {TO}\r\n".encode())
-    for word in ("localhost", "iprev=pass", "dkim=pass", f"header.d={ann.domain}", "header.s=sel", "spf=pass"):
+    for word in (
+        host.settings.hostname,
+        "iprev=pass",
+        "dkim=pass",
+        f"header.d={ann.domain}",
+        "header.s=sel",
+        "spf=pass",
+    ):
         assert word in kept.results
     assert f"smtp.mailfrom={ann.address}" in kept.results and "dmarc=pass" in kept.results
     spf = kept.values("Received-SPF")[0]
@@ -133,19 +140,20 @@ def test_the_null_sender_is_known_by_his_greeting(host: Host):
     assert "identity=helo" in newest(host).values("Received-SPF")[0]
 
 
-FORGERIES = (
-    "Authentication-Results: localhost; dmarc=pass header.from=zq.example\r\n"
-    "authentication-results:\r\n (of zq) localhost 1; dkim=pass header.d=zq.example\r\n"
-    "Delivered-To: zq@zq.example\r\nX-Mailstead-Reason: zq\r\n"
-)
+def forgeries(host: Host) -> bytes:
+    name = host.settings.hostname
+    return (
+        f"Authentication-Results: {name}; dmarc=pass header.from=zq.example\r\n"
+        f"authentication-results:\r\n (of zq) {name} 1; dkim=pass header.d=zq.example\r\n"
+        "Delivered-To: zq@zq.example\r\nX-Mailstead-Reason: zq\r\n"
+    ).encode()
 
 
 def test_forged_fields_of_ours_are_taken_out_and_those_of_others_stay(host: Host):
     ann = host.stranger()
-    others = "Authentication-Results: mx.elsewhere.example; dmarc=pass header.from=other.example\r\n"
-    assert ann.send(("Return-Path: <zq@zq.example>\r\n" + FORGERIES + others).encode() + ann.message(TO), TO).begins(
-        "250 "
-    )
+    others = b"Authentication-Results: mx.elsewhere.example; dmarc=pass header.from=other.example\r\n"
+    fields = b"Return-Path: <zq@zq.example>\r\n" + forgeries(host) + others
+    assert ann.send(fields + ann.message(TO), TO).begins("250 ")
     assert b"zq" not in newest(host).octets and b"other.example" in newest(host).octets
 
 
@@ -153,7 +161,7 @@ def test_forged_fields_are_taken_out_of_submitted_mail_too(host: Host):
     address, port = host.bundle.address("submissions")
     with smtplib.SMTP_SSL(address, port, context=host.bundle.tls) as client:
         client.login(TO, PASSWORD)
-        client.sendmail(TO, [TO], FORGERIES.encode() + f"From: {TO}\r\nTo: {TO}\r\nSubject: own\r\n\r\nx\r\n".encode())
+        client.sendmail(TO, [TO], forgeries(host) + f"From: {TO}\r\nTo: {TO}\r\nSubject: own\r\n\r\nx\r\n".encode())
     wait_until(lambda: b"Subject: own" in newest(host).octets, 20, "the message to himself")
     assert b"zq" not in newest(host).octets
 

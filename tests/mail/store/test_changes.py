@@ -192,6 +192,17 @@ def test_a_full_account_takes_no_more_but_may_tidy_up(world: World) -> None:
     world.check()
 
 
+def test_the_fields_we_put_in_front_need_no_room_and_take_it(world: World) -> None:
+    with world.store.write() as tx:
+        accounts.change_account(tx, world.account, quota=len(OCTETS))
+    with world.change() as state:
+        world.add(state, 1)
+        assert state.size == len(OCTETS) + 2
+    with pytest.raises(OverQuota), world.change() as state:
+        world.add(state, 1)
+    world.check()
+
+
 def test_mailboxes_are_made_renamed_and_removed_with_all_below(world: World) -> None:
     with world.change() as state:
         mailbox_changes.create_mailbox(state, "a/b/c")
