@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from app.cli import accounts, aliases, diagnose, junk, operations, queue, rulesets
+from app.cli import accounts, aliases, diagnose, junk, operations, queue, rulesets, trace
 from app.cli.context import Context
 
 
@@ -26,7 +26,7 @@ for command in (
     queue.queue,
     junk.junk,
     diagnose.diagnose,
-    operations.trace,
+    trace.trace,
     operations.verify,
     operations.status,
     operations.settings,
