@@ -16,7 +16,7 @@ PLACES = {
     "queue": "app.cli.queue:queue",
     "junk": "app.cli.junk:junk",
     "diagnose": "app.cli.diagnose:diagnose",
-    "trace": "app.cli.operations:trace",
+    "trace": "app.cli.trace:trace",
     "verify": "app.cli.operations:verify",
     "status": "app.cli.operations:status",
     "settings": "app.cli.operations:settings",

@@ -1,79 +1,19 @@
-"""mailctl trace, verify, status, settings, migrate."""
+"""mailctl verify, status, settings, migrate."""
 
-import re
 import sys
 import time
 from dataclasses import fields
 
 import click
 
-from app.cli.context import Context, json_option, pass_context, plain, print_json, show, table
-from app.cli.queue import when
+from app.cli.context import Context, json_option, pass_context, plain, print_json, show
 from mail.config import settings as config
 from mail.config.settings import Settings
-from mail.errors import Invalid, Unavailable
+from mail.errors import Unavailable
 from mail.runtime.stored import open_store
 from mail.store import migrate as migrations
 from mail.store import status as counting
-from mail.store import traces
 from mail.store import verify as verifying
-
-_SPAN = re.compile(r"([0-9]+)([smhd])")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def moment(text: str, now: int) -> int:
-    """`30m`, `2d` (ago) or a date like 2026-11-24 or 2026-11-24T10:00; milliseconds."""
-    match = _SPAN.fullmatch(text)
-    if match:
-        return now - int(match[1]) * _UNITS[match[2]] * 1000
-    for form in ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"):
-        try:
-            return int(time.mktime(time.strptime(text, form))) * 1000
-        except ValueError:
-            continue
-    raise Invalid(public=f"{text!r} is no time: write 30m, 12h, 2d, 2026-11-24 or 2026-11-24T10:00")
-
-
-@click.command()
-@click.argument("what", required=False)
-@click.option("--since", help="30m, 12h, 2d, or a date.")
-@click.option("--until", help="The same.")
-@click.option("-n", "most", default=100, show_default=True)
-@json_option
-@pass_context
-def trace(context: Context, what: str | None, since: str | None, until: str | None, most: int, as_json: bool) -> None:
-    """What happened to a message, newest first: by address, Message-ID or conversation id."""
-    now = context.clock.wall_ms()
-    words = what or ""
-    bare = words.strip("<>")
-    with context.store.read() as connection:
-        rows = traces.find(
-            connection,
-            message_id=bare if words.startswith("<") else "",
-            cid=words if re.fullmatch(r"[0-9a-f]{16}", words) else "",
-            address=bare if not words.startswith("<") and not re.fullmatch(r"[0-9a-f]{16}", words) else "",
-            since=moment(since, now) if since else 0,
-            until=moment(until, now) if until else None,
-            most=most,
-        )
-        if not rows and "@" in bare:
-            rows = traces.find(connection, message_id=bare, most=most)
-    heads = ("when", "way", "from", "to", "verdict", "reason", "message-id", "cid")
-    lines = [
-        (
-            when(row.at),
-            row.direction,
-            row.mail_from or "<>",
-            row.rcpt_to,
-            row.verdict,
-            row.reason,
-            row.message_id,
-            row.cid,
-        )
-        for row in rows
-    ]
-    show(rows, as_json, table(heads, lines))
 
 
 @click.command()
