@@ -22,10 +22,10 @@ VALUE_MAX = 400
 _KEYWORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 # value = token / quoted-string, where the token is that of RFC 2045 §5.1
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~\u00a0-\U0010ffff-]+")
-# [ [ local-part ] "@" ] domain-name, where the localpart needs no quotes
-_MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u00a0-\U0010ffff.-]*@[A-Za-z0-9._\u00a0-\U0010ffff-]+")
+# [ [ local-part ] "@" ] domain-name, where the localpart needs no quotes and does not make "=?" of the "=" before it
+_MAILBOX = re.compile(r"(?!\?)[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u00a0-\U0010ffff.-]*@[A-Za-z0-9._\u00a0-\U0010ffff-]+")
 # dot-atom (RFC 7208 §9.1)
-_DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_DOT_ATOM = re.compile(r"(?!\?)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 # What no field may hold: controls, what some reader takes for a line end, halves of a character.
 _UNSAFE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029\ud800-\udfff]+")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -145,13 +145,12 @@ def _keyword(word: str) -> str:
 
 
 def _plain(text: str, smtputf8: bool) -> str:
-    """Text that fits into a field: one line, not long, ASCII where it must be."""
+    """Text that fits into a field: one line, not long, no encoded word, ASCII where it must be."""
     text = _UNSAFE.sub(" ", text[:VALUE_MAX])
-    if text.isascii():
-        return text
-    if not smtputf8:
-        return _NOT_ASCII.sub("?", text)
-    return text.encode()[:VALUE_MAX].decode(errors="ignore")
+    if not text.isascii():
+        text = text.encode()[:VALUE_MAX].decode(errors="ignore") if smtputf8 else _NOT_ASCII.sub("?", text)
+    # An address may look like an encoded word, and some reader would decode it (security MC-2).
+    return text.replace("=?", "= ?")
 
 
 def _value(text: str, smtputf8: bool) -> str:

@@ -92,6 +92,8 @@ HOSTILE = [
     ") dmarc=pass (",
     "=?utf-8?q?=0D=0AX-Evil:_y?=",
     "=?utf-8?b?DQpYOiB5?=",
+    "=üutf-8?b?DQpYOiB5?=",
+    "?utf-8?b?DQpYOiB5?=",
     "\u2028\u0085\x0b\x00",
     "\ud800",
     "ü" * 500,
@@ -118,7 +120,7 @@ def check(text: str, smtputf8: bool) -> None:
     results = [one.partition("=")[0].split()[0] for one in outside_quotes(told["authentication-results"]).split(";")]
     assert results == [HOST, "iprev", "dkim", "spf", "dmarc", "arc"]
     for value in told.values():
-        assert "\n" not in decode_words(value.encode()) and "\r" not in decode_words(value.encode())
+        assert "=?" not in value and decode_words(value.encode()) == value
 
 
 def outside_quotes(value: str) -> str:
