@@ -85,9 +85,11 @@ class Batch:
 
     async def _spf(self, request: Request) -> dict[str, Any]:
         ip, helo, mail_from = _needed(request, "ip"), _text(request, "helo"), _text(request, "mail_from")
-        found = await authentication.spf(
-            self._asked(request), ip=ip, helo=helo, mail_from=mail_from, receiver=self._hostname
-        )
+        asked = self._asked(request)
+        try:
+            found = await authentication.spf(asked, ip=ip, helo=helo, mail_from=mail_from, receiver=self._hostname)
+        except ValueError as error:
+            raise Invalid(public=f"ip: {error}") from error
         return _only(found, "result", "explanation")
 
     async def _dkim(self, request: Request) -> dict[str, Any]:
@@ -102,7 +104,7 @@ class Batch:
         found = await authentication.dmarc(
             self._asked(request),
             from_domain=_needed(request, "from_domain"),
-            spf=_checked("spf", request.get("spf") or {}),
+            spf=_checked("spf", {} if request.get("spf") is None else request["spf"]),
             dkim=[_checked("dkim", one) for one in _listed(request, "dkim")],
         )
         return _only(found, "result", "policy", "disposition", "domain")
@@ -154,10 +156,10 @@ def _text(values: Request, name: str) -> str:
 
 
 def _listed(values: Request, name: str) -> list[Any]:
-    value = values.get(name) or []
-    if not isinstance(value, list):
+    value = values.get(name)
+    if value is not None and not isinstance(value, list):
         raise Invalid(public=f"{name} should be a list")
-    return value
+    return value or []
 
 
 def _checked(name: str, values: Any) -> tuple[str, str]:

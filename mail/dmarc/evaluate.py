@@ -111,7 +111,7 @@ def _author_domain(author: Author | str) -> str | None:
     """None when there is no one author with a domain."""
     if isinstance(author, Author):
         return None if author.defects or author.address is None else author.address.domain
-    return _normal(author)
+    return author if author.startswith("[") else _normal(author)
 
 
 def _normal(domain: str) -> str | None:

@@ -5,7 +5,7 @@
 1. A name has a list of records, each one `{TYPE: value}`. MX is `[preference, host]`, TXT a text or a list of texts,
    which are joined; everything else is a text in presentation format.
 2. `{TYPE: "TIMEOUT"}` fails every question of that type; the bare `TIMEOUT` fails every question at that name that the
-   records before it do not answer.
+   records before it do not answer, and may stand for the whole list.
 3. `SPF` stands for a TXT at the end of the list unless the name has a TXT of its own; `{"TXT": "NONE"}` is one that is
    not there.
 4. A name that is not in the zones does not exist, but for those in `error.`, which fail: so the drivers of the suites
@@ -68,6 +68,8 @@ class ZoneResolver:
         return node.get(kind, [])
 
     def _add(self, name: str, records: Any) -> None:
+        if records == TIMEOUT:
+            records = [TIMEOUT]
         if not isinstance(records, list):
             raise _invalid(f"{name}: the records must be a list")
         node = self._names.setdefault(name, {})

@@ -144,7 +144,7 @@ async def _arc(budget: Budget, prepared: arc.Prepared) -> ArcResult:
         return prepared.settled
     share = Budget(budget, budget.clock, ARC_QUERIES, ARC_SECONDS)
     published = await dkim_key.ask_all(prepared.names, share)
-    # One public-key operation a hop, and dkimpy's are slow: a long chain is not for the loop.
+    # A public-key operation a hop: a long chain is not for the loop.
     if len(prepared.chain) > ARC_HOPS_HERE:
         return await asyncio.to_thread(arc.finish, prepared, published)
     return arc.finish(prepared, published)

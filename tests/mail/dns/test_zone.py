@@ -20,6 +20,7 @@ ZONE = {
     "loop.example": [{"CNAME": "loop.example."}],
     "1.2.0.192.in-addr.arpa": [{"PTR": "A.example"}],
     "down.example": ["TIMEOUT"],
+    "all.down.example": "TIMEOUT",
     "txt.example": [{"TXT": "here"}, "TIMEOUT", {"A": "192.0.2.1"}],
     "implied.example": [{"SPF": "v=spf1 -all"}, "TIMEOUT"],
     "slow.example": [{"A": "192.0.2.1"}, {"TXT": "TIMEOUT"}],
@@ -64,6 +65,7 @@ async def test_timeouts_fail_what_was_not_answered_before_them():
     assert await records("slow.example", "A") == ("192.0.2.1",)
     for name, kind in (
         ("down.example", "A"),
+        ("all.down.example", "TXT"),
         ("txt.example", "A"),
         ("implied.example", "TXT"),
         ("slow.example", "TXT"),
@@ -92,6 +94,7 @@ async def test_absent_names_and_absent_records_are_kept_apart():
         {"a.example": [{"AAAA": 5}]},
         {"a.example": [{"MX": "mx.example"}]},
         {"a.example": [{"MX": [-1, "mx.example"]}]},
+        {"a.example": [{"MX": ["x", "mx.example"]}]},
         {"a.example": [{"TXT": 5}]},
         {"a.example": [{"": "x"}]},
         {"a.example": [{5: "x"}]},
