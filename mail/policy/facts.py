@@ -9,6 +9,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from math import isfinite
 from typing import Any, NamedTuple, Self
 
@@ -65,7 +66,7 @@ class _Facts:
     """The JSON of a frozen dataclass whose fields are of the types below."""
 
     def as_json(self) -> dict[str, Any]:
-        values = {one.name: _plain(getattr(self, one.name)) for one in fields(self)}  # type: ignore[arg-type]
+        values = {name: _plain(getattr(self, name)) for name in _readers(type(self))}  # type: ignore[arg-type]
         if values.get("history"):
             values["history"] = [(*key, _plain(past)) for key, past in values["history"].items()]
         return values
@@ -73,9 +74,9 @@ class _Facts:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
         """`Invalid` when a value is not of its field's type."""
-        known = {one.name: one.type for one in fields(cls)}  # type: ignore[arg-type]
+        known = _readers(cls)  # type: ignore[arg-type]
         try:
-            return cls(**{name: _READERS[known[name]](value) for name, value in values.items() if name in known})
+            return cls(**{name: known[name](value) for name, value in values.items() if name in known})
         except (TypeError, ValueError, OverflowError) as error:
             raise Invalid(public=f"these are not the facts of a message: {error}") from error
 
@@ -217,3 +218,9 @@ _READERS: dict[Any, Callable[[Any], Any]] = {
     tuple[Word, ...]: lambda value: tuple(Word(_text(word), _fraction(score)) for word, score in value),
     History | None: lambda value: None if value is None else _history(value),
 }
+
+
+@cache
+def _readers(kind: type) -> dict[str, Callable[[Any], Any]]:
+    """What reads each field of a kind of facts."""
+    return {one.name: _READERS[one.type] for one in fields(kind)}

@@ -21,7 +21,7 @@ from mail.store.engine import Store
 from mail.store.flags import DELETED, SEEN
 from mail.store.learning import Learning, Place
 from mail.store.rows import NewMessage, is_one_of, join_keywords, many, plain, upsert
-from mail.store.schema import account, blob, blob_content, mailbox, mailbox_keyword, message, trace
+from mail.store.schema import account, blob, blob_content, dmarc_evaluation, mailbox, mailbox_keyword, message, trace
 
 
 class Publisher(Protocol):
@@ -85,6 +85,7 @@ _ADD_BLOBS = insert(blob)
 _ADD_CONTENTS = insert(blob_content)
 _ADD_MESSAGES = insert(message)
 _ADD_TRACES = insert(trace)
+_ADD_EVALUATIONS = insert(dmarc_evaluation)
 _WRITE_MAILBOX = (
     update(mailbox)
     .where(mailbox.c.account_id == bindparam("of_account"), mailbox.c.id == bindparam("of_mailbox"))
@@ -112,6 +113,7 @@ class AccountState:
         self.changed = False
         self._by_id: dict[int, MailboxCounters] = {}
         self._by_name: dict[str, MailboxCounters] = {}
+        self._absent: set[str] = set()
 
     @property
     def modseq(self) -> int:
@@ -134,9 +136,11 @@ class AccountState:
     def mailbox_named(self, name: str) -> MailboxCounters | None:
         """`name` as `mail.store.names` spells it."""
         found = self._by_name.get(name)
-        if found is None:
+        if found is None and name not in self._absent:
             place = {"account_id": self.id, "wanted": name}
             found = self.keep(self.changes.tx.execute(_MAILBOX_BY_NAME, place).first())
+            if found is None:
+                self._absent.add(name)
         return found
 
     def keep(self, values: Any) -> MailboxCounters | None:
@@ -153,11 +157,13 @@ class AccountState:
     def adopt(self, made: MailboxCounters) -> None:
         """A mailbox row that was written by this transaction."""
         self._by_id[made.id] = self._by_name[made.name] = made
+        self._absent.discard(made.name)
 
     def forget_mailboxes(self) -> None:
         """After names changed or rows went: read them again. The caller has flushed."""
         self._by_id.clear()
         self._by_name.clear()
+        self._absent.clear()
 
     def place(self, counters: MailboxCounters) -> Place:
         return Place(self.id, self.incoming, counters.name, counters.special_use)
@@ -275,6 +281,7 @@ class Changes:
         self.content_rows: list[dict[str, Any]] = []
         self.message_rows: list[dict[str, Any]] = []
         self.trace_rows: list[dict[str, Any]] = []
+        self.evaluation_rows: list[dict[str, Any]] = []
         self._accounts: dict[int, AccountState] = {}
         self._blobs: set[str] = set()
 
@@ -319,6 +326,7 @@ class Changes:
         """
         del self.events[events:]
         self.blob_rows, self.content_rows, self.message_rows, self.trace_rows = [], [], [], []
+        self.evaluation_rows = []
         self.learning.forget()
         self._accounts.clear()
         # A blob belongs to one entry: those of the neighbours are not added again.
@@ -348,10 +356,12 @@ class Changes:
             (_ADD_CONTENTS, self.content_rows),
             (_ADD_MESSAGES, self.message_rows),
             (_ADD_TRACES, self.trace_rows),
+            (_ADD_EVALUATIONS, self.evaluation_rows),
         ):
             if rows:
                 self.tx.execute(statement, rows)
         self.blob_rows, self.content_rows, self.message_rows, self.trace_rows = [], [], [], []
+        self.evaluation_rows = []
         self.learning.flush()
         mailboxes: list[dict[str, int]] = []
         accounts: list[dict[str, int]] = []

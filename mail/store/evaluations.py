@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 
 from mail.store.schema import dmarc_evaluation
 
@@ -24,8 +24,9 @@ class Evaluation:
     facts: dict[str, Any]
 
 
-def add(tx: Connection, evaluations: Sequence[Evaluation], now: int) -> None:
-    rows = [
+def values(evaluations: Sequence[Evaluation], now: int) -> list[dict[str, Any]]:
+    """The values of their rows."""
+    return [
         {
             "policy_domain": one.policy_domain,
             "at": now,
@@ -35,8 +36,6 @@ def add(tx: Connection, evaluations: Sequence[Evaluation], now: int) -> None:
         }
         for one in evaluations
     ]
-    if rows:
-        tx.execute(insert(dmarc_evaluation), rows)
 
 
 def of_domain(connection: Connection, domain: str, until: int) -> list[Evaluation]:

@@ -63,7 +63,7 @@ def receive(changes: Changes, receipt: Receipt) -> list[Placed]:
             smtputf8=receipt.smtputf8,
         )
     changes.trace_rows += receipt.traces
-    evaluations.add(changes.tx, receipt.evaluations, changes.now)
+    changes.evaluation_rows += evaluations.values(receipt.evaluations, changes.now)
     return placed
 
 
