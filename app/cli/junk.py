@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from app.cli import junk_store
+from app.cli import junk_decisions, junk_store
 from app.cli.context import print_json
 from mail.errors import Invalid
 from mail.junk import evaluate
@@ -59,5 +59,5 @@ def _numbers(source: Path) -> list[evaluate.Numbers]:
     return found
 
 
-for command in junk_store.commands(message_numbers):
+for command in (*junk_store.commands(message_numbers), junk_decisions.explain, junk_decisions.whatif):
     junk.add_command(command)

@@ -34,6 +34,16 @@ class Content(NamedTuple):
     octets: bytes | None
 
 
+class Stored(NamedTuple):
+    """A message that an account has, wherever: the blob alone, without what was put before it."""
+
+    account_id: int
+    blob_id: str
+    folder: str
+    # As in `Content`.
+    octets: bytes | None
+
+
 _INDEX = select(
     message.c.uid,
     message.c.modseq,
@@ -86,6 +96,24 @@ def contents(connection: Connection, account_id: int, mailbox_id: int, uids: Seq
     """Where the octets of each message are, by UID."""
     columns = (message.c.prefix, blob.c.id, blob.c.folder, blob.c.size, blob.c.structure, blob_content.c.octets)
     yield from map(Content._make, _of_mailbox(connection, account_id, mailbox_id, uids, *columns))
+
+
+def stored(
+    connection: Connection, *, message_id: str = "", blob_id: str = "", account_id: int | None = None
+) -> list[Stored]:
+    """Those of any account, or of one, with that Message-ID (without angle brackets) or blob, newest first."""
+    which = blob.c.message_id == storable(message_id) if message_id else blob.c.id == blob_id
+    wanted = (
+        select(message.c.account_id, blob.c.id, blob.c.folder, blob_content.c.octets, blob.c.created_at)
+        .join_from(blob, message, message.c.blob_id == blob.c.id)
+        .outerjoin(blob_content, blob_content.c.blob_id == blob.c.id)
+        .where(which)
+        .distinct()
+        .order_by(blob.c.created_at.desc(), blob.c.id, message.c.account_id)
+    )
+    if account_id is not None:
+        wanted = wanted.where(message.c.account_id == account_id)
+    return [Stored(*row[:-1]) for row in connection.execute(wanted)]
 
 
 def search_texts(connection: Connection, account_id: int, mailbox_id: int, text_column: str, needle: str) -> set[int]:
