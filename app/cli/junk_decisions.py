@@ -4,6 +4,7 @@ Commands for the group `junk`.
 """
 
 import re
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -74,7 +75,7 @@ def _found(context: Context, connection: Connection, message: str, name: str | N
 def _given(message: str) -> bytes | None:
     """What is handed in; None for the name of a stored message."""
     if message == "-":
-        return click.get_binary_stream("stdin").read(MESSAGE_MAX)
+        return sys.stdin.buffer.read(MESSAGE_MAX)
     path = Path(message)
     if message.startswith("<") or not path.is_file():
         return None
