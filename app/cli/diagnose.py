@@ -77,7 +77,9 @@ def words(values: dict[str, Any]) -> str:
 
 
 def _word(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {one}" for name, one in value.items())
+    return ", ".join(map(_word, value)) if isinstance(value, list | tuple) else str(value)
 
 
 @diagnose.command()
@@ -121,7 +123,7 @@ def arc(place: Place, message: Any, now: int | None, zone: Path | None, as_json:
     """Is the ARC chain of a message whole? A file, or standard input. RFC 8617."""
     at = now if now is not None else place.clock.wall_ms() // 1000
     found = run(authentication.arc(resolver_of(place, zone), message.read(MESSAGE_MAX), now=at))
-    show(found, as_json, words(found))
+    show(found, as_json, "\n\n".join(map(words, ({**found, "chain": ""}, *found["chain"]))))
 
 
 def result_and_domain(text: str) -> tuple[str, str]:
@@ -162,9 +164,7 @@ def dmarc(
 def structure(message: Any, as_json: bool) -> None:
     """What we see in a message: envelope, parts, and what is wrong with it. A file, or standard input."""
     found = structure_of(message.read(MESSAGE_MAX))
-    lines = [words({**found, "parts": ""})]
-    lines += [words({"part": one.get("path", ""), **one}) for one in found["parts"]]
-    show(found, as_json, "\n\n".join(lines))
+    show(found, as_json, "\n\n".join(map(words, ({**found, "parts": ""}, *found["parts"]))))
 
 
 @diagnose.command()

@@ -37,9 +37,6 @@ ELSEWHERE: dict[str, str] = {
     "mail/store/evaluations.py": "tests/interop/test_receiving_authentication.py",
     "mail/store/receipts.py": "tests/interop/test_receiving_rejects.py",
     "mail/store/rejects.py": "tests/interop/test_receiving_rejects.py",
-    "mail/check/authentication.py": "tests/mail/check/test_batch.py",
-    "mail/check/junk.py": "tests/app/cli/test_diagnose.py",
-    "app/cli/diagnose_junk.py": "tests/app/cli/test_diagnose.py",
     # Values that what uses them proves.
     "mail/errors.py": "tests/mail/smtp/test_replies.py",
     "mail/now.py": "tests/mail/accounts/test_failures.py",

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from app.cli.commands import mailctl
 from mail.errors import Invalid
 from tests.arc_sealer import sealed
-from tests.bundle import ROOT
+from tests.bundle import ROOT, Bundle
 from tests.dkim_signer import MESSAGE, NOW, record, rsa_key, sign
 from tests.vectors import vectors
 
@@ -74,7 +74,13 @@ def test_arc_is_told_with_its_hops(zone: str):
     found = told("arc", "--zone", zone, "--now", str(NOW), octets=sealed(sealed(MESSAGE)))
     assert (found["cv"], [hop["domain"] for hop in found["chain"]]) == ("pass", ["a.example", "a.example"])
     shown = run("arc", "--zone", zone, octets=sealed(sealed(MESSAGE))).output
-    assert "cv" in shown and "x1.example; spf=pass" in shown and "Hop(" not in shown and "{" not in shown
+    assert (
+        "cv" in shown
+        and "x1.example; spf=pass" in shown
+        and "Hop(" not in shown
+        and "{" not in shown
+        and "  x1" in shown
+    )
 
 
 def test_dmarc_is_told_with_what_is_aligned(zone: str):
@@ -166,3 +172,30 @@ def test_all_cases_of_rfc_7208_go_through_the_program_in_order():
     command = [str(ROOT / "mailctl"), "diagnose", "batch"]
     done = subprocess.run(command, input="\n".join(requests).encode(), capture_output=True, check=True)
     assert [json.loads(line)["result"] for line in done.stdout.splitlines()] == wanted and len(wanted) == 203
+
+
+def test_the_junk_filter_tells_its_opinion_of_a_file(bundle: Bundle, tmp_path: Path):
+    message = tmp_path / "m.eml"
+    message.write_bytes(b"From: x@a.example\nSubject: hello\n\nsome words\n")
+    found = bundle.mailctl("diagnose", "junk", str(message), "--account", bundle.ready["account"])
+    assert found["significant"] is False and 0 <= found["probability"] <= 1
+
+
+def test_the_batch_answers_line_by_line_in_order_in_a_fresh_checkout(tmp_path: Path):
+    lines = [
+        '{"check":"spf","zone":{},"ip":"192.0.2.1","helo":"h.example","mail_from":"x@nowhere.example"}',
+        "no json",
+        '{"check":"dmarc","zone":{},"from_domain":"a.example","spf":{"result":"pass","domain":"a.example"},"dkim":[]}',
+    ]
+    run = subprocess.run(
+        [str(ROOT / "mailctl"), "diagnose", "batch"],
+        input="\n".join(lines) + "\n",
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    first, second, third = map(json.loads, run.stdout.splitlines())
+    assert first == {"result": "none", "explanation": ""}
+    assert list(second) == ["error"]
+    assert third["result"] == "none"

@@ -13,8 +13,8 @@ from mail.store import accounts, junk_words
 from mail.store.classes import HAM, NONE, SPAM
 from tests.faults.keeper import KeeperFolder
 
-HEAD = b"From: Ann <ann@a.example>\nSubject: x\n\n"
-GOOD, JUNK = HEAD + b"meeting minutes kernel patch\n", HEAD + b"lottery winner casino pills\n"
+HEAD = b"From: Ann <ann@a.example>\r\nSubject: x\r\n\r\n"
+GOOD, JUNK = HEAD + b"meeting minutes kernel patch\r\n", HEAD + b"lottery winner casino pills\r\n"
 
 
 @pytest.fixture
