@@ -195,7 +195,6 @@ def test_dmarc_none_sampled_out_or_temporarily_failing_refuses_nothing() -> None
         replace(FORGED, dmarc_policy="none"),
         replace(FORGED, dmarc_policy="quarantine", dmarc_sampled_out=True),
         replace(FORGED, dmarc="temperror"),
-        replace(FORGED, dmarc="permerror"),
     ):
         assert decide(spared, ME, NOW).action == ACCEPT
 
