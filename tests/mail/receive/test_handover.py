@@ -90,7 +90,7 @@ async def test_where_nobody_keeps_evaluations_none_are_told():
 
 HOSTILE = [
     b"Subject: =?utf-7?q?+2AA-?=\r\nFrom: =?utf-7?q?+2AA-?= <a@b.example>\r\n\r\n",
-    b"Subject: =?utf-16-be?b?2AA=?=\r\nList-Id: \xed\xa0\x80\r\nX-\xff: \xed\xa0\x80\r\n\r\n\xed\xa0\x80 \xff words\r\n",
+    b"Subject: =?utf-16-be?b?2AA=?=\r\nList-Id: \xed\xa0\x80\r\nX-\xff: \xed\xa0\x80\r\n\r\n\xed\xa0\x80 \xff word\r\n",
     b"To: \xed\xa0\x80@a.example, \xff@b.example\r\nMessage-ID: <\xed\xa0\x80\0>\r\n\r\n",
     b"Content-Type: text/plain; charset=utf-7\r\n\r\n+2AA- lonely +2AA-halves of characters\r\n",
     b"Content-Type: text/html; charset=utf-16\r\n\r\n&#xD800; &#55296; lonely\r\n",
