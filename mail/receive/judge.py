@@ -39,15 +39,12 @@ HOUR_SECONDS = 3600
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A message as the listener found it. `fields` are for rulesets; `report`: dmarc or tls if it looks like one;
-    `added`: how much longer, at most, a copy is by the fields in front of it.
-    """
+    """A message as the listener found it. `fields` are for rulesets; `report`: dmarc or tls if it looks like one."""
 
     facts: MessageFacts
     words: tuple[str, ...]
     fields: tuple[tuple[str, str], ...]
     report: str = ""
-    added: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +87,13 @@ class Judge:
         words = dict(zip(hashes(arrived.words), arrived.words, strict=True))
         held = usages(connection, {one.route.account_id for one in destinations})
         # Copies for several mailboxes of one account must all have room: else none is written.
-        room = arrived.facts.size + arrived.added
         taken: Counter[int] = Counter()
         made: list[Judged] = []
         for one in destinations:
             account_id = one.route.account_id
             usage = held.get(account_id)
             values = _own(arrived, one, first_match(one.rulesets, arrived.facts, arrived.fields))
-            values["over_quota"] = usage is not None and not usage.has_room(taken[account_id] + room)
+            values["over_quota"] = usage is not None and not usage.has_room(taken[account_id] + arrived.facts.size)
             if not counted:
                 values["rate_exceeded"] = self._rates.add(account_id, arrived.facts.ip, arrived.facts.size, now_ms)
             values |= self._subject_pass(arrived.facts, one, now_ms)
@@ -109,7 +105,7 @@ class Judge:
                 values |= _scored(connection, account_id, words, one.rules.junk_threshold)
             facts = RecipientFacts(**values)
             verdict = decide(arrived.facts, facts, now_ms)
-            taken[account_id] += room if verdict.mailbox else 0
+            taken[account_id] += arrived.facts.size if verdict.mailbox else 0
             keys = tuple(number_of(key, intended) for key in reputation.keys_of_message(arrived.facts, forwarder))
             made.append(Judged(one, _told(facts, verdict), verdict, keys))
         return made

@@ -13,8 +13,6 @@ from mail.smtp import trace_fields
 
 RECIPIENTS_MAX = 1000
 WORDS_MAX = 2000
-# Of our own fields in front of a copy: Delivered-To and X-Mailstead-Reason.
-ADDED_MAX = 1600
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,6 @@ class Message:
             tuple(words),
             tuple((str(name), str(value)) for name, value in args["fields"]),
             str(args.get("report") or ""),
-            len(str(args["head"])) + len(str(args["tail"])) + ADDED_MAX,
         )
         return cls(
             cid=str(args["cid"]),

@@ -91,7 +91,7 @@ def settled_of(message: Message, judged: Sequence[Judged], outward: Sequence[Out
         for one, verdict in zip(judged, settlement.verdicts[: len(judged)], strict=True)
     )
     recipients = [*(one.destination.rcpt_to for one in judged), *(one.rcpt_to for one in outward)]
-    final = [one.verdict for one in (*local, *outward)]
+    final = [*(one.verdict for one in local), *(one.verdict for one in outward)]
     # An alias has done its part when one member has its copy (features-1 §8).
     served = {rcpt_to for rcpt_to, verdict in zip(recipients, final, strict=True) if verdict.reply is None}
     for place in settlement.undelivered:

@@ -280,10 +280,10 @@ def set_quota(owner: Owner, quota: int) -> None:
         accounts.change_account(changes.tx, owner.account, quota=quota)
 
 
-@pytest.mark.parametrize(("quota", "reason"), [(1299, "over-quota"), (1300, "no-bad-signals"), (0, "no-bad-signals")])
-def test_a_copy_has_room_with_its_fields_or_has_none(owner: Owner, quota: int, reason: str):
+@pytest.mark.parametrize(("quota", "reason"), [(999, "over-quota"), (1000, "no-bad-signals"), (0, "no-bad-signals")])
+def test_a_message_that_does_not_fit_is_put_off(owner: Owner, quota: int, reason: str):
     set_quota(owner, quota)
-    verdict = owner.one(PROVED, added=300).verdict
+    verdict = owner.one(PROVED).verdict
     assert verdict.reason == reason
     assert (verdict.reply.code if verdict.reply else None) == (452 if reason == "over-quota" else None)
 
