@@ -33,6 +33,8 @@ Commit = Callable[..., Awaitable[Any]]
 Contents = Callable[[Request, list[Any]], list[Content]]
 
 NO_BLOB = BlobRow("", "", 0, b"", 0)
+# Refusals that say nothing about the message.
+_INNOCENT = frozenset({"over-quota", "high-rate"})
 
 
 class Receiving:
@@ -151,14 +153,15 @@ class _Work:
         blob = row_of(staged[0], changes.now) if settled.keeps else NO_BLOB
         receive(changes, self._receiving.receipt(settled, blob, changes.now))
         if self._notice is not None:
-            self._notice.queue(changes, row_of(staged[1], changes.now))
+            self._notice.queue(changes, row_of(staged[-1], changes.now))
         reply = settled.reply
         return {
             "reply": None if reply is None else [reply.code, reply.enhanced, reply.text],
             "blob": blob.id,
             "reason": settled.reason,
             # Whoever brings junk has time to lose (features S02).
-            "slow": reply is not None and settled.reason not in ("", "over-quota", "high-rate"),
+            "slow": reply is not None
+            and any(one.reply == reply and one.reason not in _INNOCENT for one in settled.verdicts),
         }
 
     def close(self) -> None:

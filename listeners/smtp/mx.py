@@ -119,7 +119,8 @@ class MxSession(Session):
             message_id=summary.message_id,
             reason=answer.reason,
         )
-        return Reply(250, "2.0.0", f"Ok: stored as {answer.blob}")
+        # Without one nothing of it was to be stored: its recipients have it already.
+        return Reply(250, "2.0.0", f"Ok: stored as {answer.blob}" if answer.blob else "Ok")
 
     async def _answered(self, asked: dict[str, Any], descriptor: int) -> Answer:
         """The keeper's answer, after the delay for first-time senders where it wants one (features S02)."""

@@ -8,6 +8,7 @@ account has. What follows from the verdict is the caller's to do.
 
 import hmac
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -85,12 +86,14 @@ class Judge:
         """For each destination; `counted`: this message was judged before and waited, its rates are counted."""
         words = dict(zip(hashes(arrived.words), arrived.words, strict=True))
         held = usages(connection, {one.route.account_id for one in destinations})
+        # Copies for several mailboxes of one account must all have room: else none is written.
+        taken: Counter[int] = Counter()
         made: list[Judged] = []
         for one in destinations:
             account_id = one.route.account_id
             usage = held.get(account_id)
             values = _own(arrived, one, first_match(one.rulesets, arrived.facts, arrived.fields))
-            values["over_quota"] = usage is not None and not usage.has_room(arrived.facts.size)
+            values["over_quota"] = usage is not None and not usage.has_room(taken[account_id] + arrived.facts.size)
             if not counted:
                 values["rate_exceeded"] = self._rates.add(account_id, arrived.facts.ip, arrived.facts.size, now_ms)
             values |= self._subject_pass(arrived.facts, one, now_ms)
@@ -102,6 +105,7 @@ class Judge:
                 values |= _scored(connection, account_id, words, one.rules.junk_threshold)
             facts = RecipientFacts(**values)
             verdict = decide(arrived.facts, facts, now_ms)
+            taken[account_id] += arrived.facts.size if verdict.mailbox else 0
             keys = tuple(number_of(key, intended) for key in reputation.keys_of_message(arrived.facts, forwarder))
             made.append(Judged(one, _told(facts, verdict), verdict, keys))
         return made

@@ -37,6 +37,13 @@ class Message:
     @classmethod
     def from_args(cls, args: dict[str, Any]) -> "Message":
         """Invalid for what cannot be a message."""
+        try:
+            return cls._read(args)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise Invalid(f"message: {error!r}") from error
+
+    @classmethod
+    def _read(cls, args: dict[str, Any]) -> "Message":
         listed = args["recipients"]
         if not isinstance(listed, list) or not 0 < len(listed) <= RECIPIENTS_MAX:
             raise Invalid("recipients")
@@ -60,7 +67,7 @@ class Message:
             delivered_to=frozenset(map(str, args["delivered_to"])),
             head=str(args["head"]).encode("latin-1"),
             tail=str(args["tail"]).encode("latin-1"),
-            evaluation=args.get("evaluation"),
+            evaluation=dict(args["evaluation"]) if args.get("evaluation") is not None else None,
             waited=bool(args.get("waited")),
             counted=bool(args.get("counted")),
         )

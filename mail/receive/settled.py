@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mail.accounts.expand import Expansion
+from mail.accounts.expand import Expansion, Refused
 from mail.policy.facts import RecipientFacts, addressed
 from mail.policy.incoming import decide
 from mail.policy.settlement import settle
@@ -43,14 +43,21 @@ class Settled:
 
     @property
     def keeps(self) -> bool:
-        """Is anything of the message stored: copies, or one for Rejects."""
-        return self.reply is None or any(one.verdict.rejects_mailbox for one in self.judged)
+        """Is anything of the message stored: copies, those that go elsewhere, or one for Rejects."""
+        if self.reply is not None:
+            return any(one.verdict.rejects_mailbox for one in self.judged)
+        return any(one.verdict.mailbox for one in self.judged) or any(not one.verdict.is_reject for one in self.outward)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        return (*(one.verdict for one in self.judged), *(one.verdict for one in self.outward))
 
     @property
     def reason(self) -> str:
-        """Of the first verdict; empty when no account was asked."""
-        verdicts = [*(one.verdict for one in self.judged), *(one.verdict for one in self.outward)]
-        return verdicts[0].reason if verdicts else ""
+        """Why the reply is what it is, in a stable word; empty when nobody was asked."""
+        said = [(one.reply, one.reason) for one in self.verdicts]
+        said += [(_reply(one), one.reason) for one in self.expansion.refused]
+        return next((reason for reply, reason in said if reply == self.reply), "")
 
 
 def judged_outward(message: Message, expansion: Expansion, now: int) -> list[Outward]:
@@ -73,26 +80,37 @@ def settled_of(message: Message, judged: Sequence[Judged], outward: Sequence[Out
     and waiting could help him, all wait (security SM-10).
     """
     settlement = settle([*(one.verdict for one in judged), *(one.verdict for one in outward)])
+    refused = [Bounced(one.rcpt_to, _reply(one)) for one in expansion.refused]
+    as_said = Settled(message, tuple(judged), tuple(outward), expansion, None)
+    if settlement.reply is not None or not (judged or outward or expansion.covered):
+        replies = [one.reply for one in refused] + ([settlement.reply] if settlement.reply is not None else [])
+        return replace(as_said, reply=_temporary(replies))
+    # What goes elsewhere has no place here to be put away in, and neither has junk for an account that is full.
     local = tuple(
-        replace(one, verdict=verdict) for one, verdict in zip(judged, settlement.verdicts[: len(judged)], strict=True)
+        one if one.facts.over_quota else replace(one, verdict=verdict)
+        for one, verdict in zip(judged, settlement.verdicts[: len(judged)], strict=True)
     )
-    out = tuple(
-        replace(one, verdict=verdict) for one, verdict in zip(outward, settlement.verdicts[len(judged) :], strict=True)
-    )
-    refused = [Bounced(one.rcpt_to, Reply(one.code, one.enhanced, one.text)) for one in expansion.refused]
-    if settlement.reply is not None or not (judged or outward):
-        taken = bool(expansion.covered) and settlement.reply is None
-        reply = settlement.reply or (None if taken else refused[0].reply if refused else None)
-        return Settled(message, local, out, expansion, reply)
     recipients = [*(one.destination.rcpt_to for one in judged), *(one.rcpt_to for one in outward)]
+    final = [*(one.verdict for one in local), *(one.verdict for one in outward)]
     # An alias has done its part when one member has its copy (features-1 §8).
-    served = {rcpt_to for rcpt_to, verdict in zip(recipients, settlement.verdicts, strict=True) if not verdict.reply}
+    served = {rcpt_to for rcpt_to, verdict in zip(recipients, final, strict=True) if verdict.reply is None}
     for place in settlement.undelivered:
-        reply = settlement.verdicts[place].reply
+        reply = final[place].reply
         assert reply is not None
         if recipients[place] not in served:
             refused.append(Bounced(recipients[place], reply))
     if message.sender_passed:
-        return Settled(message, local, out, expansion, None, tuple(refused))
-    waiting = next((one.reply for one in refused if one.reply.code < 500), None)
-    return Settled(message, local, out, expansion, waiting)
+        return replace(as_said, judged=local, bounced=tuple(refused))
+    waiting = _temporary([one.reply for one in refused])
+    if waiting is not None and waiting.code < 500:
+        return replace(as_said, reply=waiting)
+    return replace(as_said, judged=local)
+
+
+def _reply(refused: Refused) -> Reply:
+    return Reply(refused.code, refused.enhanced, refused.text)
+
+
+def _temporary(replies: Sequence[Reply]) -> Reply | None:
+    """One that lets the sender try again, if there is one."""
+    return min(replies, key=lambda one: one.code, default=None)
