@@ -18,6 +18,7 @@ from mail import srs
 from mail.events import Event
 from mail.imap.summary import summarize
 from mail.log import Log
+from mail.metrics import Metrics
 from mail.now import SetClock
 from mail.receive.judge import Judge
 from mail.sasl import tickets
@@ -77,6 +78,7 @@ class Office:
             give_up_ms=GIVE_UP_MS,
             max_message_bytes=1 << 20,
         )
+        self.metrics = Metrics()
         self.receiving = Receiving(
             self.verbs.commit,
             self.verbs.contents,
@@ -86,6 +88,7 @@ class Office:
             hostname="mx.example",
             srs_key=SRS_KEY,
             give_up_ms=GIVE_UP_MS,
+            decisions=self.metrics.counter("incoming_total", "", ("reason", "action")),
         )
         self.local_mail = LocalMail(
             self.verbs.commit,
