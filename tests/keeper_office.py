@@ -2,8 +2,11 @@
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from listeners.keeper.committer import Committer, Content, Entry
 from listeners.keeper.crash import CrashPoints
@@ -18,7 +21,9 @@ from mail import srs
 from mail.events import Event
 from mail.imap.summary import summarize
 from mail.log import Log
+from mail.metrics import Metrics
 from mail.now import SetClock
+from mail.policy.facts import MessageFacts
 from mail.receive.judge import Judge
 from mail.sasl import tickets
 from mail.store import accounts, mailboxes, messages
@@ -32,6 +37,20 @@ SRS_KEY = b"s" * srs.KEY_OCTETS
 PASS_KEY = b"p" * tickets.KEY_OCTETS
 MESSAGES_A_MINUTE = 20
 GIVE_UP_MS = 1000
+SENDER = "zoe@far.example"
+PROVED = MessageFacts(
+    ip="192.0.2.1",
+    tls=True,
+    iprev="pass",
+    spf="pass",
+    spf_domain="far.example",
+    mail_from=SENDER,
+    author=SENDER,
+    from_domain="far.example",
+    org_domain="far.example",
+    from_validated=True,
+    to_and_cc=("ann@a.example", "bob@a.example"),
+)
 
 
 class Heard:
@@ -77,6 +96,7 @@ class Office:
             give_up_ms=GIVE_UP_MS,
             max_message_bytes=1 << 20,
         )
+        self.metrics = Metrics()
         self.receiving = Receiving(
             self.verbs.commit,
             self.verbs.contents,
@@ -86,6 +106,7 @@ class Office:
             hostname="mx.example",
             srs_key=SRS_KEY,
             give_up_ms=GIVE_UP_MS,
+            decisions=self.metrics.counter("incoming_total", "", ("reason", "action")),
         )
         self.local_mail = LocalMail(
             self.verbs.commit,
@@ -162,6 +183,31 @@ def delivery(octets: bytes, *recipients: str, **more: Any) -> dict[str, Any]:
         "recipients": [{"address": one, "prefix": f"Delivered-To: {one}\r\n"} for one in recipients],
         **more,
     }
+
+
+def arriving(octets: bytes, *recipients: str, facts: MessageFacts = PROVED, **more: Any) -> dict[str, Any]:
+    """The arguments of `receive` for a message from SENDER, as they come out of the socket."""
+    made = {
+        "cid": "c" * 16,
+        "mail_from": SENDER,
+        "recipients": recipients,
+        "received_at": 1_800_000_000_000,
+        "size": len(octets),
+        "smtputf8": False,
+        "summary": summarize(octets).as_json(),
+        "facts": replace(facts, size=len(octets)).as_json(),
+        "words": "",
+        "fields": [],
+        "delivered_to": [],
+        "report": "",
+        "evaluation": None,
+        "waited": True,
+        "head": f"Return-Path: <{SENDER}>\r\n",
+        "tail": "Authentication-Results: mx.example; none\r\nReceived: by mx.example\r\n",
+        **more,
+    }
+    read: dict[str, Any] = orjson.loads(orjson.dumps(made))
+    return read
 
 
 class Posted:

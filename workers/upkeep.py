@@ -1,31 +1,44 @@
-"""Forgetting what is kept only for a while: old trace records and ended queue entries. And bringing back what a jump of
-the clock put out of reach.
+"""Forgetting what is kept only for a while: old trace records, ended queue entries, DMARC evaluations without a report,
+and a past that is too old for any reputation. And bringing back what a jump of the clock put out of reach.
 """
 
+from mail.policy.reputation import LIMITS
 from mail.runtime.stored import StoredWorld
-from mail.store import queue_admin, queue_leases, traces
+from mail.store import evaluations, history, queue_admin, queue_leases, traces
 
 DAY_MS = 86_400_000
 IN_A_TRANSACTION = 2000
+# features-1 item 12
+EVALUATIONS_KEPT_MS = 2 * DAY_MS
+# What no reputation looks at any more (features B06).
+PAST_KEPT_MS = max(longest for longest, _ in LIMITS.values())
+# All of the past is looked at for that, which is not worth doing every ten minutes.
+PAST_EVERY_SECONDS = 86_400.0
 
 
 class UpkeepWork:
     def __init__(self, world: StoredWorld) -> None:
         self._world = world
+        self._past_due = world.clock.monotonic()
 
     def tidy(self) -> int:
-        """Remove what is older than the settings keep, in short transactions; returns how many rows went."""
+        """Remove what is older than is kept, in short transactions; returns how many rows went."""
         world = self._world
-        before = world.clock.wall_ms() - world.settings.trace_days * DAY_MS
+        now = world.clock.wall_ms()
+        before = now - world.settings.trace_days * DAY_MS
         self._bring_near()
         total = 0
         while True:
             with world.store.write() as tx:
                 gone = traces.remove_before(tx, before, IN_A_TRANSACTION)
                 gone += queue_admin.remove_ended(tx, before, IN_A_TRANSACTION)
+                gone += evaluations.remove_before(tx, now - EVALUATIONS_KEPT_MS, IN_A_TRANSACTION)
             total += gone
             if not gone:
                 break
+        if world.clock.monotonic() >= self._past_due:
+            self._past_due = world.clock.monotonic() + PAST_EVERY_SECONDS
+            total += history.remove_before(world.store, now - PAST_KEPT_MS, IN_A_TRANSACTION)
         if total:
             world.log.info("tidied", rows=total)
         return total

@@ -6,7 +6,7 @@ The listener that asks has only found facts; whatever is said of addresses, acco
 message that is to wait for the delay of first-time senders is answered with `wait` and comes again.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from sqlalchemy import Connection
@@ -19,7 +19,9 @@ from mail import srs
 from mail.accounts.expand import Expansion, expand
 from mail.address import Address, parse_address
 from mail.errors import Invalid
+from mail.metrics import Counted
 from mail.now import Clock
+from mail.policy.verdict import REJECT
 from mail.receive.judge import Destination, Judge
 from mail.receive.message import Message
 from mail.receive.receipt import receipt_of
@@ -51,7 +53,9 @@ class Receiving:
         hostname: str,
         srs_key: bytes,
         give_up_ms: int,
+        decisions: Counted,
     ) -> None:
+        """`decisions` counts by the labels reason and action."""
         self._commit = commit
         self._contents = contents
         self._judge = judge
@@ -60,15 +64,19 @@ class Receiving:
         self._hostname = hostname
         self._srs_key = srs_key
         self._give_up_ms = give_up_ms
+        self._decisions = decisions
 
     async def receive(self, request: Request) -> dict[str, Any]:
         """{"wait": true}, or {"reply": [code, enhanced, text] or null, "blob", "reason", "slow"}."""
         contents = self._contents(request, [request.args["size"]])
         work = _Work(self, Message.from_args(request.args), contents)
         try:
-            return dict(await self._commit(contents, work.write, work.prepare))
+            answer: dict[str, Any] = await self._commit(contents, work.write, work.prepare)
         finally:
             work.close()
+        for reason, action in work.decisions():
+            self._decisions.labels(reason, action).inc()
+        return answer
 
     def settled(self, message: Message, connection: Connection) -> Settled:
         """The decision: what every recipient says, and the one reply."""
@@ -134,6 +142,7 @@ class _Work:
         self._contents = contents
         self._settled: Settled | None = None
         self._notice: Notice | None = None
+        self._written = False
 
     def prepare(self, connection: Connection) -> None:
         message = self._message
@@ -154,6 +163,7 @@ class _Work:
         receive(changes, self._receiving.receipt(settled, blob, changes.now))
         if self._notice is not None:
             self._notice.queue(changes, row_of(staged[-1], changes.now))
+        self._written = True
         reply = settled.reply
         return {
             "reply": None if reply is None else [reply.code, reply.enhanced, reply.text],
@@ -163,6 +173,16 @@ class _Work:
             "slow": reply is not None
             and any(one.reply == reply and one.reason not in _INNOCENT for one in settled.verdicts),
         }
+
+    def decisions(self) -> Iterator[tuple[str, str]]:
+        """(reason, action) for each recipient, once they are committed; none while the message is to wait."""
+        settled = self._settled
+        if settled is None or not self._written:
+            return
+        for one in (*settled.judged, *settled.outward):
+            yield one.verdict.reason, one.verdict.action
+        for refused in settled.expansion.refused:
+            yield refused.reason, REJECT
 
     def close(self) -> None:
         if self._notice is not None:

@@ -83,6 +83,11 @@ class Keeper:
             hostname=settings.hostname,
             srs_key=self.srs_key,
             give_up_ms=settings.queue_give_up_hours * HOUR_MS,
+            decisions=world.metrics.counter(
+                "mailstead_incoming_total",
+                "Decisions about mail from strangers, one a recipient, by reason and action.",
+                ("reason", "action"),
+            ),
         )
         self.local_mail = LocalMail(
             self.verbs.commit,

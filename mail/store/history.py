@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, bindparam, delete, func, select
 
 from mail.store.classes import NONE, SPAM
+from mail.store.engine import Store
 from mail.store.rows import among, many, plain, upsert
 from mail.store.schema import history, sent_to
 
@@ -55,6 +56,20 @@ _REMOVE = delete(history).where(
     history.c.key == bindparam("of_key"),
     history.c.at == bindparam("of_at"),
     history.c.arrival == bindparam("of_arrival"),
+)
+_OLD_HISTORY = select(
+    history.c.account_id.label("of_account"),
+    history.c.key.label("of_key"),
+    history.c.at.label("of_at"),
+    history.c.arrival.label("of_arrival"),
+).where(history.c.at < bindparam("before"))
+_OLD_SENT = select(sent_to.c.account_id.label("of_account"), sent_to.c.key.label("of_key"), sent_to.c.at.label("of_at"))
+_OLD_SENT = _OLD_SENT.where(sent_to.c.at < bindparam("before"))
+# By its time too: somebody may be written to between the look and the removal.
+_REMOVE_SENT = delete(sent_to).where(
+    sent_to.c.account_id == bindparam("of_account"),
+    sent_to.c.key == bindparam("of_key"),
+    sent_to.c.at == bindparam("of_at"),
 )
 _SURPLUS = (
     select(history.c.key, history.c.at, history.c.arrival)
@@ -161,3 +176,22 @@ def add_sent(tx: Connection, account_id: int, sent: Mapping[int, int]) -> None:
         insert.on_conflict_do_update(index_elements=sent_to.primary_key, set_={"at": insert.excluded.at}, where=newer),
         rows,
     )
+
+
+def remove_before(store: Store, at: int, most: int = 2000) -> int:
+    """Forget what is older than `at`, at most so much in a transaction; returns how many rows went.
+
+    Neither table is in the order of time, so all of it is looked at: by a reader, for whom nobody waits.
+    """
+    total = 0
+    for old, removal in ((_OLD_HISTORY, _REMOVE), (_OLD_SENT, _REMOVE_SENT)):
+        gone = most
+        while gone == most:
+            with store.read() as connection:
+                rows = [dict(row) for row in connection.execute(old.limit(most), {"before": at}).mappings()]
+            if rows:
+                with store.write() as tx:
+                    tx.execute(removal, rows)
+            gone = len(rows)
+            total += gone
+    return total

@@ -224,7 +224,7 @@ dmarc_evaluation = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("policy_domain", Text, nullable=False),
-    Column("at", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
     Column("optional", Boolean, nullable=False, doc="not by itself a reason to send a report"),
     Column("interval_hours", Integer, nullable=False),
     Column("facts", Text, nullable=False, doc="JSON: a row of the report"),

@@ -3,12 +3,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from mail.now import SetClock
-from mail.store import queue_admin, traces
+from mail.store import evaluations, history, queue_admin, traces
 from mail.store.engine import Store
-from mail.store.schema import queue_recipient
+from mail.store.evaluations import Evaluation
+from mail.store.schema import dmarc_evaluation, queue_recipient
 from tests.deliver_sink import running_sink
 from tests.post_office import PostOffice, open_post_office
 from workers.upkeep import DAY_MS, UpkeepWork
@@ -20,11 +21,15 @@ def office(store: Store, tmp_path: Path, clock: SetClock) -> Iterator[PostOffice
         yield made
 
 
-def tidy(office: PostOffice, days: int = 30) -> int:
+def work_of(office: PostOffice, days: int = 30) -> UpkeepWork:
     world = SimpleNamespace(
         store=office.store, clock=office.clock, log=office.log, settings=SimpleNamespace(trace_days=days)
     )
-    return UpkeepWork(world).tidy()  # type: ignore[arg-type]
+    return UpkeepWork(world)  # type: ignore[arg-type]
+
+
+def tidy(office: PostOffice, days: int = 30) -> int:
+    return work_of(office, days).tidy()
 
 
 async def test_what_has_ended_is_forgotten_after_its_time_and_what_has_not_stays(office, monkeypatch):
@@ -53,3 +58,43 @@ async def test_a_clock_that_jumped_ahead_and_back_leaves_nothing_out_of_reach(of
     tidy(office)
     assert office.row(tried).next_attempt_at == office.clock.wall_ms()
     assert office.row(scheduled).next_attempt_at == years_ahead
+
+
+def traced(office: PostOffice, at: int) -> None:
+    values = {"cid": "c", "direction": "in", "mail_from": "", "rcpt_to": "", "verdict": "", "reason": ""}
+    with office.store.write() as tx:
+        traces.add(tx, [traces.trace_values(at=at, **values)])
+
+
+async def test_the_settings_say_how_long_a_trace_is_kept(office):
+    now = office.clock.wall_ms()
+    for days in (1, 8, 29, 31):
+        traced(office, now - days * DAY_MS)
+    assert tidy(office) == 1
+    assert tidy(office, days=7) == 2
+    with office.store.read() as connection:
+        assert [row.at for row in traces.find(connection)] == [now - DAY_MS]
+
+
+async def test_an_evaluation_is_kept_two_days_for_its_report(office):
+    now = office.clock.wall_ms()
+    with office.store.write() as tx:
+        for at in (now - 2 * DAY_MS - 1, now - 2 * DAY_MS):
+            rows = evaluations.values([Evaluation("x.example", False, 24, {"at": at})], at)
+            tx.execute(insert(dmarc_evaluation), rows)
+    assert tidy(office) == 1
+    with office.store.read() as connection:
+        assert [one.facts for one in evaluations.of_domain(connection, "x.example", now)] == [{"at": now - 2 * DAY_MS}]
+
+
+async def test_the_past_is_kept_three_years_and_looked_through_once_a_day(office):
+    now = office.clock.wall_ms()
+    three_years = 3 * 365 * DAY_MS
+    with office.store.write() as tx:
+        history.add_sent(tx, office.account_id, {1: now - three_years - 1, 2: now - three_years})
+    work = work_of(office)
+    assert work.tidy() == 1
+    office.clock.move(3600)
+    assert work.tidy() == 0
+    office.clock.move(24 * 3600)
+    assert work.tidy() == 1

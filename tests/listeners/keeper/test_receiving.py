@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from sqlalchemy import func, select
 
@@ -16,7 +15,6 @@ from mail import srs
 from mail.address import parse_address
 from mail.errors import Invalid, MailError, OverQuota, StorageFull
 from mail.events import MessageAdded
-from mail.imap.summary import summarize
 from mail.now import SetClock
 from mail.policy.facts import MessageFacts, RecipientFacts
 from mail.policy.incoming import replay
@@ -29,24 +27,10 @@ from mail.store.queue import NOBODY, Claimed
 from mail.store.schema import message
 from mail.store.traces import TraceRow
 from tests.bundle import wait_until
-from tests.keeper_office import MESSAGES_A_MINUTE, SRS_KEY, Office, asked, letter
+from tests.keeper_office import MESSAGES_A_MINUTE, PROVED, SENDER, SRS_KEY, Office, arriving, asked, letter
 
 LARGE = 20_000
 ANN, BOB = "ann@a.example", "bob@a.example"
-SENDER = "zoe@far.example"
-PROVED = MessageFacts(
-    ip="192.0.2.1",
-    tls=True,
-    iprev="pass",
-    spf="pass",
-    spf_domain="far.example",
-    mail_from=SENDER,
-    author=SENDER,
-    from_domain="far.example",
-    org_domain="far.example",
-    from_validated=True,
-    to_and_cc=(ANN, BOB),
-)
 FORGED = replace(PROVED, spf="none", spf_domain="", from_validated=False)
 LISTED = replace(PROVED, dnsbl=("l.example",))
 REPORTS = {"policy_domain": "far.example", "interval_hours": 24}
@@ -64,33 +48,8 @@ async def office(store: Store, tmp_path: Path, clock: SetClock) -> Iterator[Offi
     made.close()
 
 
-def arguments(octets: bytes, *recipients: str, facts: MessageFacts = PROVED, **more: Any) -> dict[str, Any]:
-    """As they come out of the socket."""
-    asked = {
-        "cid": "c" * 16,
-        "mail_from": SENDER,
-        "recipients": recipients,
-        "received_at": 1_800_000_000_000,
-        "size": len(octets),
-        "smtputf8": False,
-        "summary": summarize(octets).as_json(),
-        "facts": replace(facts, size=len(octets)).as_json(),
-        "words": "",
-        "fields": [],
-        "delivered_to": [],
-        "report": "",
-        "evaluation": None,
-        "waited": True,
-        "head": f"Return-Path: <{SENDER}>\r\n",
-        "tail": "Authentication-Results: mx.example; none\r\nReceived: by mx.example\r\n",
-        **more,
-    }
-    read: dict[str, Any] = orjson.loads(orjson.dumps(asked))
-    return read
-
-
 async def sent(office: Office, octets: bytes, *recipients: str, **more: Any) -> dict[str, Any]:
-    answer = await asked(office, "receive", arguments(octets, *recipients, **more), octets)
+    answer = await asked(office, "receive", arriving(octets, *recipients, **more), octets)
     assert office.wrong() == []
     return answer
 
@@ -118,6 +77,12 @@ def flags(office: Office, account: int, name: str) -> list[int]:
 
 def files(office: Office) -> int:
     return len(list(office.blobs.stored()))
+
+
+def decided(office: Office) -> set[str]:
+    """Reason, action and number of what was counted."""
+    lines = office.metrics.text().decode().splitlines()
+    return {line.removeprefix("incoming_total") for line in lines if line.startswith("incoming_total{")}
 
 
 def set_quota(office: Office, account: int, quota: int) -> None:
@@ -302,7 +267,7 @@ async def test_an_author_alone_behind_an_alias_needs_no_copy(office: Office) -> 
 
 async def test_many_at_once_are_few_transactions(office: Office) -> None:
     bodies = [letter(number) for number in range(MESSAGES_A_MINUTE)]
-    answers = await asyncio.gather(*(asked(office, "receive", arguments(one, ANN, BOB), one) for one in bodies))
+    answers = await asyncio.gather(*(asked(office, "receive", arriving(one, ANN, BOB), one) for one in bodies))
     assert all(answer["reply"] is None for answer in answers)
     assert len(office.stored(office.ann)) == len(office.stored(office.bob)) == len(bodies)
     assert office.committer.batches < 10 and office.wrong() == []
@@ -313,7 +278,7 @@ async def test_one_that_finds_no_room_any_more_leaves_its_neighbours(office: Off
     set_quota(office, office.ann, 6 * size)
     bodies = [letter(number, size) for number in range(MESSAGES_A_MINUTE)]
     wanted = [
-        asked(office, "receive", arguments(one, ANN if number % 2 else BOB), one) for number, one in enumerate(bodies)
+        asked(office, "receive", arriving(one, ANN if number % 2 else BOB), one) for number, one in enumerate(bodies)
     ]
     answers = await asyncio.gather(*wanted, return_exceptions=True)
     taken = [isinstance(one, dict) and one["reply"] is None for one in answers]
@@ -343,14 +308,14 @@ async def test_one_that_finds_no_room_any_more_leaves_its_neighbours(office: Off
 async def test_what_a_listener_claims_is_not_believed(office: Office, change: dict[str, Any]) -> None:
     octets = letter(1)
     with pytest.raises(MailError):
-        await asked(office, "receive", arguments(octets, ANN) | change, octets)
+        await asked(office, "receive", arriving(octets, ANN) | change, octets)
     assert office.committer.messages == 0 and office.wrong() == []
 
 
 async def test_a_listener_that_says_nonsense_hurts_its_own_message_alone(office: Office) -> None:
     octets = letter(1)
-    wanted = [arguments(octets, ANN, facts=replace(PROVED, dmarc_wants_reports=True), evaluation={"x": 1})]
-    wanted += [arguments(octets, ANN, received_at=2**64 - 1), arguments(octets, BOB)]
+    wanted = [arriving(octets, ANN, facts=replace(PROVED, dmarc_wants_reports=True), evaluation={"x": 1})]
+    wanted += [arriving(octets, ANN, received_at=2**64 - 1), arriving(octets, BOB)]
     wrong, beyond, well = await asyncio.gather(
         *(asked(office, "receive", one, octets) for one in wanted), return_exceptions=True
     )
@@ -363,7 +328,7 @@ async def test_a_descriptor_for_each_message_and_no_more(office: Office) -> None
     octets = letter(1)
     for given in ((), (octets, octets)):
         with pytest.raises(Invalid):
-            await asked(office, "receive", arguments(octets, ANN), *given)
+            await asked(office, "receive", arriving(octets, ANN), *given)
 
 
 async def test_without_room_on_the_disk_nothing_is_decided(office: Office) -> None:
@@ -378,8 +343,25 @@ async def test_nothing_of_a_refusal_is_left_when_its_trace_cannot_be_written(off
     octets = letter(1, LARGE)
     # A surrogate is no text of any database.
     with pytest.raises(MailError):
-        await asked(office, "receive", arguments(octets, ANN, facts=LISTED) | {"cid": "\ud800"}, octets)
+        await asked(office, "receive", arriving(octets, ANN, facts=LISTED) | {"cid": "\ud800"}, octets)
     wait_until(lambda: files(office) == 0, 5, "the file's end")
     with office.store.read() as connection:
         assert connection.execute(select(func.count()).select_from(message)).scalar_one() == 0
     assert office.wrong() == []
+
+
+async def test_every_recipient_is_counted_by_reason_and_action_once_committed(office: Office) -> None:
+    taken = '{reason="no-bad-signals",action="accept"} 2'
+    assert await sent(office, letter(1), ANN, BOB, waited=False, facts=FORGED) == {"wait": True}
+    assert decided(office) == set()
+    await sent(office, letter(1), ANN, BOB, facts=FORGED)
+    assert decided(office) == {taken}
+    set_quota(office, office.ann, 1)
+    assert code(await sent(office, letter(2), ANN)) == 452
+    assert code(await sent(office, letter(3), "nobody@a.example")) == 550
+    refused = {'{reason="over-quota",action="reject"} 1', '{reason="unknown-recipient",action="reject"} 1'}
+    assert decided(office) == {taken} | refused
+    office.committer.stop()
+    with pytest.raises(MailError):
+        await asked(office, "receive", arriving(letter(4), BOB), letter(4))
+    assert decided(office) == {taken} | refused

@@ -13,6 +13,7 @@ from mail.store.history import (
     load_history,
     load_sent,
     pack_keys,
+    remove_before,
     unpack_keys,
 )
 
@@ -66,3 +67,16 @@ def test_an_older_time_does_not_replace_a_newer_one(store: Store) -> None:
         add_sent(tx, 1, {5: 90, 6: 110, 7: 1})
         add_sent(tx, 1, {})
         assert load_sent(tx, 1, [5, 6, 8]) == {5: 100, 6: 110}
+
+
+def test_what_is_too_old_for_any_reputation_goes(store: Store) -> None:
+    with store.write() as tx:
+        file(tx, 1, [filing(number, HAM, 5, 6) for number in range(5)])
+        add_sent(tx, 1, {7: 101, 8: 103})
+        add_sent(tx, 2, {7: 102})
+    assert remove_before(store, 103, most=2) == 8
+    assert remove_before(store, 103) == 0
+    with store.read() as connection:
+        assert [past.at for past in load_history(connection, 1, [5])[5]] == [104, 103]
+        assert load_sent(connection, 1, [7, 8]) == {8: 103}
+        assert load_sent(connection, 2, [7]) == {}
