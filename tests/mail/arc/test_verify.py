@@ -1,7 +1,5 @@
 import base64
-import os
 import time
-from pathlib import Path
 from typing import Any
 
 import dkim
@@ -19,8 +17,8 @@ from mail.message.line_ends import with_crlf
 from tests.arc_cases import cases as own_cases
 from tests.arc_sealer import ORDER, count, sealed
 from tests.dkim_signer import MESSAGE, NOW, ed25519_key, record, rsa_key, zone
+from tests.vectors import vectors
 
-VECTORS = Path(os.environ.get("MAILSTEAD_VECTORS") or Path(__file__).parents[4] / "shared/vectors")
 PUBLISHED = {"rsa._domainkey.a.example": Published((record(rsa_key()),))}
 
 
@@ -206,18 +204,15 @@ async def test_every_chain_of_ours_has_the_state_the_rfc_gives_it() -> None:
 
 
 def cases() -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
-    if not VECTORS.is_dir():
-        return []
-    texts = (VECTORS / "arc-sign/arc-draft-sign-tests.yml").read_text()
+    texts = (vectors("arc-sign") / "arc-draft-sign-tests.yml").read_text()
     scenarios = list(yaml.safe_load_all(texts))
     return [(name, case, scenario) for scenario in scenarios for name, case in scenario["tests"].items()]
 
 
 async def test_what_others_seal_is_judged_as_they_sealed_it() -> None:
-    if not VECTORS.is_dir():
-        pytest.skip("vectors not here")
-    assert len(cases()) == 17
-    for name, case, scenario in cases():
+    listed = cases()
+    assert len(listed) == 17
+    for name, case, scenario in listed:
         message = with_crlf(case["message"].encode())
         domain, selector = scenario["domain"].encode(), scenario["sel"].encode()
         pem = scenario["privatekey"].encode()

@@ -1,6 +1,4 @@
-import os
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -8,16 +6,14 @@ from hypothesis import strategies as st
 
 from mail.dmarc.domains import LOOKUPS_MAX, TreeWalk, organizational_domain, public_suffix
 from mail.dns.fake import FakeResolver
+from tests.vectors import vectors
 
-VECTORS = Path(os.environ.get("MAILSTEAD_VECTORS") or Path(__file__).parents[4] / "shared/vectors")
 CHECK = re.compile(r"checkPublicSuffix\((null|'[^']*'), (null|'[^']*')\);")
 
 
 def test_all_vectors_of_the_list_pass() -> None:
-    path = VECTORS / "psl/test_psl.txt"
-    if not path.exists():
-        pytest.skip("vectors not here")
-    checks = [match.groups() for line in path.read_text().splitlines() if (match := CHECK.match(line))]
+    listed = (vectors("psl") / "test_psl.txt").read_text()
+    checks = [match.groups() for line in listed.splitlines() if (match := CHECK.match(line))]
     assert len(checks) > 70
     for name, wanted in checks:
         given_name = name.strip("'") if name != "null" else ""

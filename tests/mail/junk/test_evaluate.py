@@ -1,6 +1,5 @@
 """Reading corpora, and the accuracy that is promised, on the corpus when it is there."""
 
-import os
 import tarfile
 from pathlib import Path
 
@@ -8,9 +7,7 @@ import pytest
 
 from mail.errors import Invalid
 from mail.junk.evaluate import Numbers, in_folds, learn, messages, numbers, rates, split_mbox
-
-VECTORS = Path(os.environ.get("MAILSTEAD_VECTORS") or Path(__file__).parents[4] / "shared/vectors")
-CORPUS = VECTORS / "spam-train" / "easy-ham-1+spam-1.tar.xz"
+from tests.vectors import vectors
 
 FROM_LINE = b"From a@b.example  Thu Aug 22 12:36:23 2002\n"
 
@@ -60,10 +57,8 @@ def test_each_fold_is_judged_by_the_others():
 
 
 def test_five_folds_of_the_corpus_keep_the_promise():
-    if not CORPUS.exists():
-        pytest.skip("vectors not here")
     found: dict[str, list[Numbers]] = {"easy-ham-1": [], "spam-1": []}
-    with tarfile.open(CORPUS) as archive:
+    with tarfile.open(vectors("spam-train") / "easy-ham-1+spam-1.tar.xz") as archive:
         for member in archive:
             opened = archive.extractfile(member)
             if opened is not None:
