@@ -27,7 +27,8 @@ _ID = re.compile(r"[0-9a-f]{32}")
 # How strace shows octets that are no text: digits of its own, which must not run into those of a name.
 _ESCAPED = re.compile(r"\\(?:[0-7]{1,3}|.)")
 _MARK = re.compile(r"X-Ledger: ([\w.-]+)")
-_KEEPERS_WORD = re.compile(r'\\"ok\\":\{\\"blob\\":\\"([0-9a-f]{32})')
+# Wherever the answer of a verb names what was stored.
+_KEEPERS_WORD = re.compile(r'\\"ok\\":\{[^{}]*?\\"blob\\":\\"([0-9a-f]{32})')
 _SMTP_WORD = re.compile(r"250 2\.0\.0 Ok: stored as ([0-9a-f]{32})")
 _IMAP_WORD = re.compile(r"(app[\w.-]+) OK \[APPENDUID")
 

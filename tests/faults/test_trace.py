@@ -124,6 +124,7 @@ IN_ITS_ROW = f"""\
 1 fdatasync(11</s/db/core.db-wal>) = 0
 """
 REPLIES = (
+    f'4 sendto(12<UNIX-STREAM:[1]>, "{{\\"ok\\":{{\\"reply\\":null,\\"blob\\":\\"{NAME}\\"}}}}", 9) = 9',
     f'4 sendto(12<UNIX-STREAM:[1]>, "{{\\"ok\\":{{\\"blob\\":\\"{NAME}\\"}}}}", 9) = 9',
     f'5 sendto(13<TCP:[2]>, "250 2.0.0 Ok: stored as {NAME}\\r\\n", 9) = 9',
     '6 write(14<TCP:[3]>, "app.1 OK [APPENDUID 1 2] done\\r\\n", 9) = 9',
