@@ -5,6 +5,7 @@ from dataclasses import asdict
 import click
 
 from app.cli.context import Context, json_option, pass_context, show, table
+from mail.accounts.routing import AliasRule
 from mail.errors import Invalid
 from mail.store import aliases
 
@@ -19,11 +20,11 @@ def member() -> None:
     """Who is behind an alias."""
 
 
-def _as_json(row: aliases.AliasRow) -> dict[str, object]:
+def _as_json(row: AliasRule) -> dict[str, object]:
     return {"address": row.address, **asdict(row)}
 
 
-def _policies(row: aliases.AliasRow) -> str:
+def _policies(row: AliasRule) -> str:
     words = ["anyone may write" if row.post_public else "members may write"]
     words += ["members are shown"] if row.list_members else []
     words += ["members may send as it"] if row.allow_from else []

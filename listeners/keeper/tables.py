@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mail.accounts import snapshot
-from mail.accounts.routing import AccountRule, AddressRule, AliasRule, DomainRule, Tables
+from mail.accounts.routing import AccountRule, AddressRule, DomainRule, Tables
 from mail.errors import Invalid
 from mail.log import Log
 from mail.policy.account_rules import AccountRules, parse_rules
@@ -96,19 +96,7 @@ class RoutingTables:
                 )
                 for one in addresses
             ),
-            (
-                AliasRule(
-                    one.id,
-                    one.domain,
-                    one.localpart,
-                    one.written,
-                    one.post_public,
-                    one.list_members,
-                    one.allow_from,
-                    one.members,
-                )
-                for one in listed
-            ),
+            listed,
             default_account=self._default_account,
             hostname=self._hostname,
             generation=self.current.generation,

@@ -109,6 +109,10 @@ class AliasRule:
     allow_from: bool
     members: tuple[str, ...]
 
+    @property
+    def address(self) -> str:
+        return str(Address(self.written, self.domain))
+
 
 @dataclass(frozen=True, slots=True)
 class Tables:
@@ -309,8 +313,7 @@ def _row(rule: DomainRule | AccountRule | AddressRule | AliasRule) -> list[Any]:
 
 
 def _alias_route(rule: AliasRule, key: str) -> AliasRoute:
-    address = str(Address(rule.written, rule.domain))
-    return AliasRoute(rule.id, address, key, rule.members, rule.post_public, rule.list_members, rule.allow_from)
+    return AliasRoute(rule.id, rule.address, key, rule.members, rule.post_public, rule.list_members, rule.allow_from)
 
 
 def _member(text: str) -> Address | None:

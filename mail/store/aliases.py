@@ -5,33 +5,15 @@ at least one member; aliases may be members of each other, and circles end by th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from mail.accounts.routing import MEMBERS_MAX
+from mail.accounts.routing import MEMBERS_MAX, AliasRule
 from mail.address import Address, parse_address
 from mail.errors import BadAddress, Exists, Invalid, NotFound
 from mail.store.accounts import find_address, leave_aliases, new_name, place
 from mail.store.schema import alias, alias_member, domain
-
-
-@dataclass(frozen=True, slots=True)
-class AliasRow:
-    id: int
-    domain: str
-    localpart: str
-    written: str
-    post_public: bool
-    list_members: bool
-    allow_from: bool
-    members: tuple[str, ...]
-
-    @property
-    def address(self) -> str:
-        return str(Address(self.written, self.domain))
-
 
 _ALIASES = select(
     alias.c.id,
@@ -44,7 +26,7 @@ _ALIASES = select(
 ).join_from(alias, domain, alias.c.domain_id == domain.c.id)
 
 
-def list_aliases(connection: Connection, *, domain_name: str = "") -> list[AliasRow]:
+def list_aliases(connection: Connection, *, domain_name: str = "") -> list[AliasRule]:
     wanted = _ALIASES.order_by(domain.c.name, alias.c.localpart)
     if domain_name:
         wanted = wanted.where(domain.c.name == domain_name)
@@ -53,10 +35,10 @@ def list_aliases(connection: Connection, *, domain_name: str = "") -> list[Alias
         select(alias_member.c.alias_id, alias_member.c.address).order_by(alias_member.c.address)
     ):
         members.setdefault(alias_id, []).append(text)
-    return [AliasRow(*values, members=tuple(members.get(values[0], ()))) for values in connection.execute(wanted)]
+    return [AliasRule(*values, members=tuple(members.get(values[0], ()))) for values in connection.execute(wanted)]
 
 
-def find_alias(connection: Connection, text: str) -> AliasRow:
+def find_alias(connection: Connection, text: str) -> AliasRule:
     """NotFound names the alias."""
     row, localpart = place(connection, text)
     values = connection.execute(_ALIASES.where(alias.c.domain_id == row.id, alias.c.localpart == localpart)).first()
@@ -64,7 +46,7 @@ def find_alias(connection: Connection, text: str) -> AliasRow:
         raise NotFound(public=f"no alias {text}; `mailctl alias list` shows those there are")
     wanted = select(alias_member.c.address).where(alias_member.c.alias_id == values[0])
     members = connection.execute(wanted.order_by(alias_member.c.address)).scalars()
-    return AliasRow(*values, members=tuple(members))
+    return AliasRule(*values, members=tuple(members))
 
 
 def add_alias(
@@ -76,7 +58,7 @@ def add_alias(
     post_public: bool = True,
     list_members: bool = False,
     allow_from: bool = False,
-) -> AliasRow:
+) -> AliasRule:
     """Raises as `new_name` and `add_members`; Invalid without members."""
     if text.startswith("@"):
         raise BadAddress(public=f"{text}: a catchall is an address of an account, not an alias")
@@ -96,7 +78,7 @@ def add_alias(
     return add_members(tx, text, members, now)
 
 
-def change_alias(tx: Connection, text: str, **values: bool) -> AliasRow:
+def change_alias(tx: Connection, text: str, **values: bool) -> AliasRule:
     """Set post_public, list_members, allow_from."""
     found = find_alias(tx, text)
     if values:
@@ -112,7 +94,7 @@ def remove_alias(tx: Connection, text: str) -> None:
     tx.execute(delete(alias).where(alias.c.id == found.id))
 
 
-def add_members(tx: Connection, text: str, members: Sequence[str], now: int) -> AliasRow:
+def add_members(tx: Connection, text: str, members: Sequence[str], now: int) -> AliasRule:
     """Exists for one that is a member, NotFound for one here that does not exist, Invalid for itself and too many."""
     found = find_alias(tx, text)
     known = set(found.members)
@@ -131,7 +113,7 @@ def add_members(tx: Connection, text: str, members: Sequence[str], now: int) -> 
     return find_alias(tx, text)
 
 
-def remove_members(tx: Connection, text: str, members: Sequence[str]) -> AliasRow:
+def remove_members(tx: Connection, text: str, members: Sequence[str]) -> AliasRule:
     """NotFound for one that is none; Invalid when none would be left."""
     found = find_alias(tx, text)
     going: set[str] = set()
@@ -147,7 +129,7 @@ def remove_members(tx: Connection, text: str, members: Sequence[str]) -> AliasRo
     return find_alias(tx, text)
 
 
-def _as_member(connection: Connection, given: str, of: AliasRow) -> str | None:
+def _as_member(connection: Connection, given: str, of: AliasRule) -> str | None:
     plain = str(parse_address(given))
     if plain in of.members:
         return plain

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mail.accounts.routing import AliasRule
 from mail.errors import BadAddress, Exists, Invalid, NotFound
 from mail.now import SetClock
 from mail.store import accounts, aliases
@@ -19,7 +20,7 @@ def ann(store: Store, clock: SetClock) -> int:
     return ann
 
 
-def add(store: Store, text: str, *members: str, **more: bool) -> aliases.AliasRow:
+def add(store: Store, text: str, *members: str, **more: bool) -> AliasRule:
     with store.write() as tx:
         return aliases.add_alias(tx, text, members, 1, **more)
 
