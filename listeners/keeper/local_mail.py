@@ -7,7 +7,7 @@ result of its own, which the delivery worker takes for the reply of a server.
 from collections.abc import Callable
 from typing import Any
 
-from listeners.keeper.receiving import Commit, Contents, row_of
+from listeners.keeper.receiving import Commit, Contents
 from listeners.rpc import Request
 from mail.accounts.expand import Expansion, expand
 from mail.accounts.routing import Tables
@@ -17,6 +17,7 @@ from mail.imap.summary import Summary
 from mail.receive.forwarding import forwards
 from mail.store import arrivals
 from mail.store.arrivals import Delivery, LocalRecipient, Placed
+from mail.store.blob_rows import BlobRow
 from mail.store.blobs import Staged
 from mail.store.changes import Changes
 
@@ -66,7 +67,7 @@ class LocalMail:
         blob_of: list[str] = []
 
         def write(changes: Changes, staged: list[Staged]) -> list[Placed]:
-            blob = row_of(staged[0], changes.now)
+            blob = BlobRow.of(staged[0], changes.now)
             delivery = Delivery(
                 blob,
                 summary,

@@ -159,10 +159,10 @@ class _Work:
     def write(self, changes: Changes, staged: list[Staged]) -> dict[str, Any]:
         settled = self._settled
         assert settled is not None
-        blob = row_of(staged[0], changes.now) if settled.keeps else NO_BLOB
+        blob = BlobRow.of(staged[0], changes.now) if settled.keeps else NO_BLOB
         receive(changes, self._receiving.receipt(settled, blob, changes.now))
         if self._notice is not None:
-            self._notice.queue(changes, row_of(staged[-1], changes.now))
+            self._notice.queue(changes, BlobRow.of(staged[-1], changes.now))
         self._written = True
         reply = settled.reply
         return {
@@ -187,7 +187,3 @@ class _Work:
     def close(self) -> None:
         if self._notice is not None:
             self._notice.close()
-
-
-def row_of(staged: Staged, now: int) -> BlobRow:
-    return BlobRow(staged.id, staged.folder, staged.size, staged.sha256, now, staged.octets)

@@ -119,7 +119,7 @@ class Verbs:
         prefix = str(args.get("prefix") or "").encode("latin-1")
 
         def write(changes: Changes, staged: list[Staged]) -> tuple[int, list[int]]:
-            blob = blob_row(staged[0], changes.now)
+            blob = BlobRow.of(staged[0], changes.now)
             message = NewQueueMessage(
                 account_id=account_id,
                 blob_id=blob.id,
@@ -182,7 +182,7 @@ class Verbs:
         def write(changes: Changes, staged: list[Staged]) -> tuple[int, int, list[int], int]:
             messages = tuple(
                 Appended(
-                    blob_row(blob, changes.now),
+                    BlobRow.of(blob, changes.now),
                     summary,
                     int(one["received_at"]),
                     int(one.get("flags") or 0),
@@ -214,7 +214,7 @@ class Verbs:
         def write(changes: Changes, staged: list[Staged]) -> int:
             owed = queue.settle(changes.tx, outcomes, changes.now)
             for place in sorted({place for _, _, place in owed}):
-                told, blob = listed[place], blob_row(staged[place], changes.now)
+                told, blob = listed[place], BlobRow.of(staged[place], changes.now)
                 if told.get("by_queue"):
                     queue_dsn(changes, told, blob, summaries[place], expires_at=changes.now + self._give_up_ms)
                 else:
@@ -288,7 +288,3 @@ def queue_dsn(changes: Changes, one: dict[str, Any], blob: BlobRow, summary: Sum
     except NoSuchAddress:
         return
     arrivals.submit(changes, Submission(blob, summary, message))
-
-
-def blob_row(staged: Staged, now: int) -> BlobRow:
-    return BlobRow(staged.id, staged.folder, staged.size, staged.sha256, now, staged.octets)

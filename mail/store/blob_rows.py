@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, insert, select
 
 from mail.imap.summary import Summary
+from mail.store.blobs import Staged
 from mail.store.schema import blob, blob_content, message, queue_message
 
 _ADD = insert(blob)
@@ -21,6 +22,10 @@ class BlobRow:
     created_at: int
     # The content of one that lies in its row; `folder` is empty then.
     octets: bytes | None = None
+
+    @classmethod
+    def of(cls, staged: Staged, now: int) -> "BlobRow":
+        return cls(staged.id, staged.folder, staged.size, staged.sha256, now, staged.octets)
 
 
 def blob_values(row: BlobRow, summary: Summary) -> dict[str, Any]:

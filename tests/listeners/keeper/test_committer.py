@@ -11,12 +11,12 @@ from sqlalchemy import text
 
 from listeners.keeper import committer
 from listeners.keeper.committer import BATCH_MAX, Entry
-from listeners.keeper.verbs import blob_row
 from mail.errors import Bug, MailError, NoSuchMailbox, StorageFault, Unavailable
 from mail.imap.summary import summarize
 from mail.now import SetClock
 from mail.store import arrivals
 from mail.store.arrivals import Append, Appended
+from mail.store.blob_rows import BlobRow
 from mail.store.blobs import Staged
 from mail.store.changes import Changes
 from mail.store.engine import Store
@@ -35,7 +35,7 @@ def office(store: Store, tmp_path: Path, clock: SetClock) -> Iterator[Office]:
 def appending(office: Office, *octets: bytes, mailbox: str = "Inbox") -> Callable[[Changes, list[Staged]], Any]:
     def write(changes: Changes, staged: list[Staged]) -> Any:
         added = tuple(
-            Appended(blob_row(one, changes.now), summarize(body), 1) for one, body in zip(staged, octets, strict=True)
+            Appended(BlobRow.of(one, changes.now), summarize(body), 1) for one, body in zip(staged, octets, strict=True)
         )
         return arrivals.append(changes, Append(office.ann, mailbox, added))
 
