@@ -107,53 +107,47 @@ def _told(verdict: Verdict, facts: RecipientFacts) -> dict[str, Any]:
 
 def _traces(settled: Settled, facts: dict[str, Any], now: int) -> list[dict[str, Any]]:
     """Of the recipients that get no copy."""
-    message = settled.message
-    shared: dict[str, Any] = {
-        "at": now,
-        "cid": message.cid,
-        "direction": "in",
-        "mail_from": storable(str(message.mail_from or "")),
-        "message_id": message.summary.message_id,
-    }
-    size = {"size": message.size}
+    message, others = settled.message, settled.reply
+
+    def row(
+        rcpt_to: str, verdict: str, reason: str, told: dict[str, Any], account_id: int | None = None
+    ) -> dict[str, Any]:
+        return trace_values(
+            at=now,
+            cid=message.cid,
+            direction="in",
+            mail_from=storable(str(message.mail_from or "")),
+            message_id=message.summary.message_id,
+            rcpt_to=storable(rcpt_to),
+            account_id=account_id,
+            verdict=verdict,
+            reason=reason,
+            detail={**told, "size": message.size},
+        )
+
     rows: list[dict[str, Any]] = []
-    others = settled.reply
     for one in settled.judged:
         if others is None and _is_put(one.verdict):
             continue
-        told = _told(one.verdict, one.facts)
+        told = facts | _told(one.verdict, one.facts)
         if one.verdict.reply is None and others is not None:
             told["sentence"] = f"it would have been taken, but all recipients were answered {others.code}"
-        rows.append(
-            trace_values(
-                rcpt_to=storable(one.destination.rcpt_to),
-                account_id=one.destination.route.account_id,
-                verdict="refused",
-                reason=one.verdict.reason,
-                detail=facts | told | size,
-                **shared,
-            )
-        )
+        destination = one.destination
+        rows.append(row(destination.rcpt_to, "refused", one.verdict.reason, told, destination.route.account_id))
     for out in settled.outward:
         if others is not None or out.verdict.is_reject:
-            detail = facts | _told(out.verdict, out.facts) | size
-            rows.append(
-                trace_values(
-                    rcpt_to=storable(out.rcpt_to), verdict="refused", reason=out.verdict.reason, detail=detail, **shared
-                )
-            )
+            rows.append(row(out.rcpt_to, "refused", out.verdict.reason, facts | _told(out.verdict, out.facts)))
     for refused in settled.expansion.refused:
-        detail = facts | size | {"sentence": refused.text, "reply": f"{refused.code} {refused.enhanced} {refused.text}"}
-        rows.append(
-            trace_values(
-                rcpt_to=storable(refused.rcpt_to), verdict="refused", reason=refused.reason, detail=detail, **shared
-            )
-        )
+        told = {"sentence": refused.text, "reply": f"{refused.code} {refused.enhanced} {refused.text}"}
+        rows.append(row(refused.rcpt_to, "refused", refused.reason, facts | told))
     for covered in settled.expansion.covered:
-        detail = size | {"sentence": "another recipient of this message has the copy already"}
-        rows.append(
-            trace_values(rcpt_to=storable(covered), verdict="accepted", reason="covered", detail=detail, **shared)
-        )
+        told = {"sentence": "another recipient of this message has the copy already"}
+        if others is not None:
+            told = {
+                "sentence": f"all recipients were answered {others.code}",
+                "reply": f"{others.code} {others.enhanced} {others.text}",
+            }
+        rows.append(row(covered, "accepted" if others is None else "refused", "covered", told))
     return rows
 
 

@@ -113,6 +113,12 @@ def test_everybody_else_is_traced_too():
     assert {one["cid"] for one in found.traces} == {"c" * 16}
 
 
+def test_who_needed_no_copy_is_refused_with_the_others():
+    told = traced(receipt("full", covered=["me@ours.example"]))["me@ours.example"]
+    assert told[:2] == ("refused", "covered")
+    assert told[2]["sentence"].startswith("all recipients were answered 452")
+
+
 def test_what_goes_elsewhere_leaves_under_our_name():
     found = receipt("yes", outside=FAR)
     (one,) = found.forwards
