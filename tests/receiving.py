@@ -177,6 +177,7 @@ class Host:
         return json.loads(result.stdout)
 
     def wait_for_changes(self) -> None:
+        """Until listeners must have seen new addresses: what they promise is a time, so that is waited for."""
         while (left := self._changed + LOOK_SECONDS - time.monotonic()) > 0:
             time.sleep(left)
 

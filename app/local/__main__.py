@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,15 +98,15 @@ def begin(places: Places, port_offset: int, **chosen: Any) -> None:
             raise click.ClickException(f"{places.folder} is running already; `./serve stop` stops it")
         recover(places)
         bound = sockets(port_offset)
-        check_ports_free(bound)
-        if not has_ipv6():
-            click.echo("This host has no IPv6: listening on 127.0.0.1 only.")
-        places.make_run()
-        for path in (places.log, places.state):
-            path.mkdir(mode=0o750, exist_ok=True)
-        settings = configure.write(places, configure.values(places, smtp=bound["smtp"][0], **chosen), bound)
-        prepare(places, settings)
-        wait_until_ready(places, bound, launch(places))
+        with ports_claimed(bound):
+            if not has_ipv6():
+                click.echo("This host has no IPv6: listening on 127.0.0.1 only.")
+            places.make_run()
+            for path in (places.log, places.state):
+                path.mkdir(mode=0o750, exist_ok=True)
+            settings = configure.write(places, configure.values(places, smtp=bound["smtp"][0], **chosen), bound)
+            prepare(places, settings)
+            wait_until_ready(places, bound, launch(places))
         announce(places, bound)
 
 
@@ -120,12 +120,20 @@ def recover(places: Places) -> None:
     places.supervisor_pid.unlink(missing_ok=True)
 
 
-def check_ports_free(bound: dict[str, list[str]]) -> None:
-    for name, addresses in bound.items():
-        for where in addresses:
-            if processes.answers("", where):
-                words = f"port {where} ({name}) is taken by another program; choose another --port-offset"
-                raise click.ClickException(words)
+@contextlib.contextmanager
+def ports_claimed(bound: dict[str, list[str]]) -> Iterator[None]:
+    """For as long as we start: two that start at once would both find the ports free, and as listeners bind with
+    SO_REUSEPORT, share them, each with half of the other's mail.
+    """
+    with contextlib.ExitStack() as claims:
+        for name, addresses in bound.items():
+            for where in addresses:
+                claimed = processes.claim(where)
+                if claimed is None or processes.answers("", where):
+                    words = f"port {where} ({name}) is taken by another program; choose another --port-offset"
+                    raise click.ClickException(words)
+                claims.enter_context(claimed)
+        yield
 
 
 def launch(places: Places) -> "subprocess.Popen[bytes]":

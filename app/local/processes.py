@@ -85,6 +85,17 @@ def answers(name: str, where: str) -> bool:
         return False
 
 
+def claim(where: str) -> socket.socket | None:
+    """The claim to an address, while it is open; None when another start has it. It ends with its process."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        made.bind(f"\0mailstead-start-{where}")
+    except OSError:
+        made.close()
+        return None
+    return made
+
+
 def socket_answers(path: Path) -> bool:
     """Does one of the Unix sockets that match the path answer; stale ones do not."""
     for found in path.parent.glob(path.name):

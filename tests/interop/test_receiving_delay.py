@@ -23,6 +23,7 @@ def accounts(host: Host) -> None:
 def seconds(stranger: Stranger, to: str = TO, **options: bool) -> float:
     """How long the reply took that the message is taken."""
     message = stranger.message(to)
+    stranger.host.wait_for_changes()
     begun = time.monotonic()
     assert stranger.send(message, to, **options).begins("250 ")
     return time.monotonic() - begun

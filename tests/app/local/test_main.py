@@ -35,6 +35,20 @@ def test_a_running_folder_says_so_and_shows_its_programs(tmp_path: Path):
         assert taken.returncode == 1 and "is taken by another program" in taken.stderr
 
 
+def test_of_two_that_start_at_once_on_the_same_ports_one_is_told(tmp_path: Path):
+    offset = str(free_offset())
+    folders = [str(tmp_path / name) for name in ("a", "b")]
+    starts = [
+        subprocess.Popen([str(ROOT / "serve"), "start", "--dir", one, "--port-offset", offset], stderr=subprocess.PIPE)
+        for one in folders
+    ]
+    told = [one.communicate(timeout=60)[1].decode() for one in starts]
+    for one in folders:
+        serve("stop", "--dir", one)
+    assert sorted(one.returncode for one in starts) == [0, 1], told
+    assert sum("choose another --port-offset" in one for one in told) == 1
+
+
 def test_ready_json_has_what_was_printed(tmp_path: Path):
     with running_bundle(tmp_path) as bundle:
         keys = {"smtp", "submission", "submissions", "imap", "imaps", "web"}
