@@ -1,6 +1,18 @@
 """The tables of what was learnt: a part of `mail.store.schema`, which has their rules and gives them out."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Boolean,
+    Column,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    event,
+)
 
 metadata = MetaData()
 
@@ -26,7 +38,9 @@ arrival = Table(
     ),
     sqlite_with_rowid=False,
 )
-Index("arrival_pending", *arrival.primary_key, sqlite_where=arrival.c.pending, postgresql_where=arrival.c.pending)
+# Both databases spell it alike. Said as an Index, it would load the other one's dialect: 2 MiB in every process.
+_PENDING = DDL("CREATE INDEX arrival_pending ON arrival (account_id, blob_id) WHERE pending")  # type: ignore[no-untyped-call]
+event.listen(arrival, "after_create", _PENDING)
 
 # Classified messages under each of their keys, the newest 100 of a key (mail.store.history).
 history = Table(
