@@ -1,10 +1,11 @@
 """The tables of what was learnt: a part of `mail.store.schema`, which has their rules and gives them out."""
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     Boolean,
     Column,
+    Connection,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -38,9 +39,14 @@ arrival = Table(
     ),
     sqlite_with_rowid=False,
 )
-# Both databases spell it alike. Said as an Index, it would load the other one's dialect: 2 MiB in every process.
-_PENDING = DDL("CREATE INDEX arrival_pending ON arrival (account_id, blob_id) WHERE pending")  # type: ignore[no-untyped-call]
-event.listen(arrival, "after_create", _PENDING)
+_PENDING = Index("arrival_pending", *arrival.primary_key)
+
+
+@event.listens_for(arrival, "before_create")
+def _pending_alone(_table: Table, connection: Connection, **_rest: object) -> None:
+    # Said of the index itself for both, it would load the other database's dialect: 2 MiB in every process.
+    _PENDING.dialect_kwargs[f"{connection.dialect.name}_where"] = arrival.c.pending
+
 
 # Classified messages under each of their keys, the newest 100 of a key (mail.store.history).
 history = Table(
