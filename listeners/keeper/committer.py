@@ -145,6 +145,9 @@ class Committer:
         self._make_durable([entry for entry in batch if not entry.failed and not entry.decided])
         standing = [entry for entry in batch if not entry.failed and not entry.decided]
         changes = self._write(standing) if standing else None
+        # Before anybody hears of it: who has his answer and asks for the status finds himself counted.
+        self.batches += 1
+        self.messages += len(batch)
         for entry in batch:
             entry.done(entry.result)
         self._crash.at("c9")
@@ -153,8 +156,6 @@ class Committer:
         for entry in batch:
             self._tidy(entry)
         self._crash.at("c10")
-        self.batches += 1
-        self.messages += len(batch)
         if time.monotonic() - started > SLOW_SECONDS:
             self._log.warning("commit-slow", seconds=round(time.monotonic() - started, 3), entries=len(batch))
 

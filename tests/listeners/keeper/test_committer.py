@@ -166,3 +166,10 @@ def test_what_comes_after_the_stop_is_told_so(office: Office) -> None:
     office.committer.start()
     office.committer.stop()
     assert isinstance(post(office, 1).close(), Unavailable)
+
+
+def test_who_has_an_answer_finds_himself_counted(office: Office) -> None:
+    told: list[tuple[int, int]] = []
+    counts = office.committer
+    counts._commit([Entry([], appending(office), lambda _: told.append((counts.batches, counts.messages)))])
+    assert told == [(1, 1)]
