@@ -1,6 +1,7 @@
 """The keeper's parts in one process, over a real store and real files; the socket is left out."""
 
 import os
+import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +70,7 @@ class Office:
     """Two accounts, ann and bob at a.example, and everything the keeper does for them."""
 
     def __init__(self, store: Store, folder: Path, clock: SetClock, *, reserve: int = 0) -> None:
-        self.store, self.folder, self.clock, self.heard = store, folder, clock, Heard()
+        self.store, self.folder, self.clock, self._heard = store, folder, clock, Heard()
         self._log_descriptor = os.open(folder / "keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         log = Log(descriptor=self._log_descriptor)
         with changing(store, None, clock=clock) as changes:
@@ -79,7 +80,7 @@ class Office:
                 accounts.add_address(changes.tx, f"{name}@a.example", number, clock.wall_ms())
         self.blobs = BlobWriter(folder / "blobs")
         self.blobs.prepare()
-        self.committer = Committer(store, self.blobs, self.heard, clock=clock, log=log, crash=CrashPoints({}))
+        self.committer = Committer(store, self.blobs, self._heard, clock=clock, log=log, crash=CrashPoints({}))
         self.reserve = ReserveFile(folder / "reserve", reserve_bytes=reserve, log=log)
         self.space = Space(folder, reserve_bytes=reserve, reserve_percent=0, file=self.reserve)
         self.housekeeper = Housekeeper(store, self.blobs, self.committer, self.reserve, clock=clock, log=log)
@@ -118,6 +119,15 @@ class Office:
 
     def start(self) -> None:
         self.committer.start()
+
+    @property
+    def heard(self) -> Heard:
+        """What listeners were told after all that was answered: answers leave first, so this waits for what follows."""
+        if self.committer._thread.is_alive():
+            after = threading.Event()
+            self.committer.submit(Entry([], lambda changes, staged: None, lambda result: after.set()))
+            assert after.wait(10)
+        return self._heard
 
     def verb(self, name: str) -> Verb:
         own = {"receive": self.receiving.receive, "deliver": self.local_mail.deliver}
