@@ -7,10 +7,10 @@ on arrival, and is when its flags change.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, islice
 
-from mail.junk.vocabulary import is_word, pieces, words_of
+from mail.junk.vocabulary import pieces, words_of
 from mail.message.scan import Part
 from mail.message.text import decode
 from mail.message.words import decode_words
@@ -145,11 +145,12 @@ def structure_signs(parts: Iterable[Part]) -> Iterator[str]:
     yield "text:" + ("both" if plain and html else "html" if html else "plain" if plain else "none")
 
 
-def shouted(cut: Iterable[str]) -> Iterator[str]:
+def shouted(cut: Sequence[str]) -> Iterator[str]:
     """`^free` for FREE."""
-    for piece in cut:
-        if len(piece) > 3 and piece.isupper() and piece.isascii() and piece.isalpha() and is_word(piece.lower()):
-            yield "^" + piece.lower()
+    capitals = compress(cut, map(str.isupper, cut))
+    yield from (
+        "^" + word for word in words_of(one for one in capitals if len(one) > 3 and one.isascii() and one.isalpha())
+    )
 
 
 def link_signs(text: str, links: list[str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from hashlib import blake2b
 
 from mail.junk.markup import read_markup
 from mail.junk.signs import header_signs, link_signs, shouted, structure_signs
-from mail.junk.vocabulary import pieces, words_of
+from mail.junk.vocabulary import pieces, runs, words_of
 from mail.message.fields import Octets
 from mail.message.scan import Part, Scanned, scan
 from mail.message.text import decode, decode_transfer
@@ -39,10 +39,13 @@ def words(octets: Octets, scanned: Scanned) -> list[str]:
     found.update(dict.fromkeys(header_signs(scanned.root)))
     found.update(dict.fromkeys(structure_signs(parts)))
     text, links = _text(octets, parts)
-    cut = list(dict.fromkeys(pieces(text)))
     found.update(dict.fromkeys(link_signs(text, links)))
-    found.update(dict.fromkeys(shouted(cut)))
-    found.update(dict.fromkeys(words_of(cut)))
+    for run in runs(text):
+        if len(found) >= WORDS_MAX:
+            break
+        cut = pieces(run)
+        found.update(dict.fromkeys(shouted(cut)))
+        found.update(dict.fromkeys(words_of(cut)))
     return list(found)[:WORDS_MAX]
 
 
