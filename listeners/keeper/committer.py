@@ -1,6 +1,6 @@
 """Group commit: everything that waits, in the order of security §3.2, then all replies at once.
 
-    waiting --take all (<= 256)--> read and decide, where an entry wants to, in one read transaction
+    waiting --take all (<= 256)--> read what is to be known for all, and decide   (entries that have something to)
             --> stage and sync the files, in parallel   (c1 c2 c4 c5)
             --> one fsync for the folder (c6) --> one transaction (c7 c8) --> replies (c9) --> unlink tmp, wake (c10)
 
@@ -13,12 +13,10 @@ A sync that fails puts the keeper into the refusing state; only a probe write th
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
-
-from sqlalchemy import Connection
+from typing import Any, Protocol
 
 from listeners.keeper.crash import CrashPoints
 from mail.errors import Bug, MailError, StorageFault, StorageFull, Unavailable
@@ -27,6 +25,7 @@ from mail.now import Clock
 from mail.store.blobs import IN_ROW_MAX, BlobWriter, Staged
 from mail.store.changes import Changes, Publisher, changing
 from mail.store.engine import Store
+from mail.store.experience import Known, Wanted
 
 # Holds the place of a blob whose file is not made yet, or could not be.
 PENDING = Staged("", "", 0, b"", "", b"")
@@ -49,26 +48,37 @@ class Content:
 
 
 class Decided(Exception):
-    """Raised by `prepare`: there is nothing to commit, and this is the result."""
+    """Raised by `decide`: there is nothing to commit, and this is the result."""
 
     def __init__(self, result: Any) -> None:
         super().__init__("decided")
         self.result = result
 
 
+class Decision(Protocol):
+    """What is decided before anything is made durable: all of a batch ask, what they want is read at once, and then
+    each decides by it.
+    """
+
+    def ask(self, wanted: Wanted) -> None: ...
+
+    def decide(self, known: Mapping[int, Known]) -> None:
+        """It may change the contents of its entry, or raise `Decided`."""
+
+
 @dataclass(slots=True)
 class Entry:
     """One thing to commit: contents to make durable, then `write` inside the transaction.
 
-    `prepare`, if there is one, is called before with a connection that reads; it may change `contents`, or raise
-    `Decided`. `write` gets the staged blobs in the order of `contents`; what it returns goes to `done`, and so does the
-    MailError that stopped it. `done` is called once, from the committer's thread, after the commit.
+    `decision`, if there is one, comes before. `write` gets the staged blobs in the order of `contents`; what it returns
+    goes to `done`, and so does the MailError that stopped it. `done` is called once, from the committer's thread, after
+    the commit.
     """
 
     contents: list[Content]
     write: Callable[[Changes, list[Staged]], Any]
     done: Callable[[Any], None]
-    prepare: Callable[[Connection], None] | None = None
+    decision: Decision | None = None
     staged: list[Staged] = field(default_factory=list)
     result: Any = None
     decided: bool = False
@@ -140,7 +150,7 @@ class Committer:
 
     def _commit(self, batch: list[Entry]) -> None:
         started = time.monotonic()
-        self._prepare(batch)
+        self._decide(batch)
         self._crash.at("c1")
         self._make_durable([entry for entry in batch if not entry.failed and not entry.decided])
         standing = [entry for entry in batch if not entry.failed and not entry.decided]
@@ -159,23 +169,28 @@ class Committer:
         if time.monotonic() - started > SLOW_SECONDS:
             self._log.warning("commit-slow", seconds=round(time.monotonic() - started, 3), entries=len(batch))
 
-    def _prepare(self, batch: list[Entry]) -> None:
-        """What is to be decided before, all in one read transaction. One that fails, fails alone."""
-        wanted = [entry for entry in batch if entry.prepare is not None]
-        if not wanted:
+    def _decide(self, batch: list[Entry]) -> None:
+        """One that fails, fails alone."""
+        deciding = [(entry, entry.decision) for entry in batch if entry.decision is not None]
+        if not deciding:
             return
+        wanted = Wanted()
+        for entry, decision in deciding:
+            self._alone(entry, decision.ask, wanted)
         try:
             with self._store.read() as connection:
-                for entry in wanted:
-                    self._prepare_one(entry, connection)
+                known = wanted.load(connection)
         except MailError as error:
             self._log.error("reading-failed", exc=error)
-            _fail(wanted, error)
+            _fail((entry for entry, _ in deciding), error)
+            return
+        for entry, decision in deciding:
+            if not entry.failed:
+                self._alone(entry, decision.decide, known)
 
-    def _prepare_one(self, entry: Entry, connection: Connection) -> None:
-        assert entry.prepare is not None
+    def _alone(self, entry: Entry, step: Callable[[Any], None], given: Any) -> None:
         try:
-            entry.prepare(connection)
+            step(given)
         except Decided as decided:
             entry.result, entry.decided = decided.result, True
         except Exception as error:  # noqa: BLE001 - the request: it fails alone

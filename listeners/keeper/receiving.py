@@ -1,15 +1,16 @@
 """Mail from strangers, once it has come in: who gets it, what each of them says to it, one reply for all.
 
-    expand recipients -> judge for each (one read transaction a batch) -> settle the verdicts -> write all in one batch
+    expand recipients -> ask what their accounts know (read for a whole batch) -> judge for each -> settle the verdicts
+    -> write all in one batch
 
 The listener that asks has only found facts; whatever is said of addresses, accounts and verdicts is decided here. A
-message that is to wait for the delay of first-time senders is answered with `wait` and comes again.
+message that is to wait for the delay of first-time senders is answered with `wait` and comes again, and so does one
+whose words were not read, answered with `words`, when a filter would read them.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
-
-from sqlalchemy import Connection
 
 from listeners.keeper.committer import Content, Decided
 from listeners.keeper.notices import Notice, notice_of
@@ -22,13 +23,14 @@ from mail.errors import Invalid
 from mail.metrics import Counted
 from mail.now import Clock
 from mail.policy.verdict import REJECT
-from mail.receive.judge import Destination, Judge
+from mail.receive.judge import Destination, Judge, Question, ask
 from mail.receive.message import Message
 from mail.receive.receipt import receipt_of
 from mail.receive.settled import Settled, judged_outward, settled_of
 from mail.store.blob_rows import BlobRow
 from mail.store.blobs import Staged
 from mail.store.changes import Changes
+from mail.store.experience import Known, Wanted
 from mail.store.receipts import Receipt, receive
 
 Commit = Callable[..., Awaitable[Any]]
@@ -37,6 +39,12 @@ Contents = Callable[[Request, list[Any]], list[Content]]
 NO_BLOB = BlobRow("", "", 0, b"", 0)
 # Refusals that say nothing about the message.
 _INNOCENT = frozenset({"over-quota", "high-rate"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    expansion: Expansion
+    question: Question
 
 
 class Receiving:
@@ -67,21 +75,22 @@ class Receiving:
         self._decisions = decisions
 
     async def receive(self, request: Request) -> dict[str, Any]:
-        """{"wait": true}, or {"reply": [code, enhanced, text] or null, "blob", "reason", "slow"}."""
+        """{"wait": true}, {"words": [account id]}, or {"reply": [code, enhanced, text] or null, "blob", "reason",
+        "slow"}.
+        """
         contents = self._contents(request, [request.args["size"]])
         work = _Work(self, Message.from_args(request.args), contents)
         try:
-            answer: dict[str, Any] = await self._commit(contents, work.write, work.prepare)
+            answer: dict[str, Any] = await self._commit(contents, work.write, work)
         finally:
             work.close()
         for reason, action in work.decisions():
             self._decisions.labels(reason, action).inc()
         return answer
 
-    def settled(self, message: Message, connection: Connection) -> Settled:
-        """The decision: what every recipient says, and the one reply."""
+    def asked(self, message: Message, wanted: Wanted) -> Asked:
+        """Who is to be asked about the message; what is to be known of them goes into `wanted`."""
         expansion = self._expanded(message)
-        now = self._clock.wall_ms()
         incoming = self._tables.incoming
         destinations = [
             Destination(
@@ -92,8 +101,13 @@ class Receiving:
             )
             for rcpt_to, route in expansion.local
         ]
-        judged = self._judge.judge(connection, message.arrived, destinations, now, counted=message.counted)
-        return settled_of(message, judged, judged_outward(message, expansion, now), expansion)
+        return Asked(expansion, ask(message.arrived, destinations, wanted))
+
+    def settled(self, message: Message, asked: Asked, known: Mapping[int, Known]) -> Settled:
+        """The decision: what every recipient says, and the one reply."""
+        now = self._clock.wall_ms()
+        judged = self._judge.judge(asked.question, known, now, counted=message.counted)
+        return settled_of(message, judged, judged_outward(message, asked.expansion, now), asked.expansion)
 
     def _expanded(self, message: Message) -> Expansion:
         facts = message.arrived.facts
@@ -134,19 +148,27 @@ class Receiving:
 
 
 class _Work:
-    """One message on its way through the committer: `prepare` decides, `write` does what follows."""
+    """One message on its way through the committer: what is asked, what is decided, and `write`, what follows."""
 
     def __init__(self, receiving: Receiving, message: Message, contents: list[Content]) -> None:
         self._receiving = receiving
         self._message = message
         self._contents = contents
+        self._asked: Asked | None = None
         self._settled: Settled | None = None
         self._notice: Notice | None = None
         self._written = False
 
-    def prepare(self, connection: Connection) -> None:
-        message = self._message
-        settled = self._settled = self._receiving.settled(message, connection)
+    def ask(self, wanted: Wanted) -> None:
+        self._asked = self._receiving.asked(self._message, wanted)
+
+    def decide(self, known: Mapping[int, Known]) -> None:
+        message, asked = self._message, self._asked
+        assert asked is not None
+        readers = asked.question.words_lacked_by(known)
+        if readers:
+            raise Decided({"words": sorted(readers)})
+        settled = self._settled = self._receiving.settled(message, asked, known)
         if settled.reply is None and not message.waited and any(one.verdict.delay for one in settled.judged):
             raise Decided({"wait": True})
         self._notice = self._receiving.notice(settled, self._contents[0])

@@ -9,9 +9,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection
-
-from listeners.keeper.committer import Committer, Content, Entry
+from listeners.keeper.committer import Committer, Content, Decision, Entry
 from listeners.keeper.replies import Replies
 from listeners.keeper.space import Space
 from listeners.rpc import Request, Verb
@@ -33,7 +31,6 @@ from mail.store.rows import storable
 from mail.store.traces import trace_values
 
 Write = Callable[[Changes, list[Staged]], Any]
-Prepare = Callable[[Connection], None]
 
 RECIPIENTS_MAX = 1000
 APPENDED_MAX = 100
@@ -73,10 +70,10 @@ class Verbs:
             "space": self.space,
         }
 
-    async def commit(self, contents: list[Content], write: Write, prepare: Prepare | None = None) -> Any:
+    async def commit(self, contents: list[Content], write: Write, decision: Decision | None = None) -> Any:
         """The result of `write` once it is durable; raises the MailError that stopped it."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._committer.submit(Entry(contents, write, lambda result: self._replies.post(future, result), prepare))
+        self._committer.submit(Entry(contents, write, lambda result: self._replies.post(future, result), decision))
         return await future
 
     def contents(self, request: Request, sizes: list[Any], *, spare: bool = True) -> list[Content]:

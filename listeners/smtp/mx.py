@@ -1,7 +1,8 @@
 """Port 25: mail from strangers, for our own addresses only. Finds the facts of each message; the keeper decides."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from listeners.serve import Door, inherited, serve
 from listeners.smtp.reading import looked_at
 from listeners.smtp.service import SHUTTING_DOWN, Service
 from listeners.smtp.session import Session
+from listeners.smtp.spool import Spool
 from listeners.smtp.transaction import Body, Transaction
 from listeners.tallies import Tallies
 from listeners.tls import WIDE_SUITES, Certificate
@@ -20,7 +22,7 @@ from mail.dns.live import LiveResolver
 from mail.imap.summary import summarize
 from mail.receive.gather import Checks, Envelope
 from mail.receive.handover import Answer, arguments, hand_over
-from mail.receive.look import look
+from mail.receive.look import look, words_in
 from mail.receive.simulate import at_end
 from mail.runtime.world import World, open_world
 from mail.smtp.envelope import Mail
@@ -48,6 +50,8 @@ class MxService(Service):
     checks: Checks
     first_time_delay: float
     with_evaluations: bool
+    # Whose filters have learnt and read the words of mail, as the keeper said since we started.
+    readers: set[int] = field(default_factory=set)
 
 
 class MxSession(Session):
@@ -82,7 +86,13 @@ class MxSession(Session):
                 return refusal
         spool, clock, mail = body.spool, self.service.clock, transaction.mail
         received_at = clock.wall_ms()
-        looking = partial(look, hostname=self.service.hostname, smtputf8=mail.smtputf8, now=received_at // 1000)
+        looking = partial(
+            look,
+            hostname=self.service.hostname,
+            smtputf8=mail.smtputf8,
+            now=received_at // 1000,
+            with_words=self._are_words_read(addresses),
+        )
         looked = await looked_at(spool, looking)
         if looked is None:
             return LOOP
@@ -106,7 +116,7 @@ class MxSession(Session):
         )
         if early:
             self.log.info("early-input", reason="content came before our 354")
-        answer = await self._answered(asked, spool.seal())
+        answer = await self._answered(asked, spool)
         if answer.reply is not None:
             self.tiresome = self.tiresome or answer.slow
             return replace(answer.reply, reason=answer.reason)
@@ -122,11 +132,25 @@ class MxSession(Session):
         # Without one nothing of it was to be stored: its recipients have it already.
         return Reply(250, "2.0.0", f"Ok: stored as {answer.blob}" if answer.blob else "Ok")
 
-    async def _answered(self, asked: dict[str, Any], descriptor: int) -> Answer:
-        """The keeper's answer, after the delay for first-time senders where it wants one (features S02)."""
-        answer = await hand_over(
-            self.service.keeper.call, asked | {"waited": not self.service.first_time_delay}, descriptor
-        )
+    def _are_words_read(self, addresses: Sequence[Address]) -> bool:
+        """Is one of the recipients known to have a filter that reads. Behind an alias may be anybody."""
+        for address in addresses:
+            found = self.service.routing.lookup(address)
+            if not isinstance(found, Route) or found.account_id in self.service.readers:
+                return True
+        return False
+
+    async def _answered(self, asked: dict[str, Any], spool: Spool) -> Answer:
+        """The keeper's answer, with the words of the message and after the delay for first-time senders where it wants
+        them (features S02).
+        """
+        call, descriptor = self.service.keeper.call, spool.seal()
+        asked["waited"] = not self.service.first_time_delay
+        answer = await hand_over(call, asked, descriptor)
+        if answer.readers:
+            self.service.readers.update(answer.readers)
+            asked["words"] = "\n".join(await looked_at(spool, words_in))
+            answer = await hand_over(call, asked, descriptor)
         if not answer.wait:
             return answer
         until = self.service.clock.monotonic() + self.service.first_time_delay
@@ -134,7 +158,7 @@ class MxSession(Session):
             if self.service.draining:
                 return Answer(SHUTTING_DOWN)
             await asyncio.sleep(min(DELAY_STEP_SECONDS, self.service.first_time_delay))
-        return await hand_over(self.service.keeper.call, asked | {"waited": True, "counted": True}, descriptor)
+        return await hand_over(call, asked | {"waited": True, "counted": True}, descriptor)
 
     def _hop(self, mail: Mail) -> Hop:
         tls = f"{self.tls.version()} {self.tls.cipher()[0]}" if self.tls is not None else ""  # type: ignore[index]

@@ -8,7 +8,7 @@ probability. A message without a known word has 1/2. What this was measured agai
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -69,9 +69,9 @@ class Judgement:
 
 
 def classify(
-    hashes: Sequence[int], known: Mapping[int, tuple[int, int]], totals: Counts, parameters: Parameters = DEFAULT
+    hashes: Collection[int], known: Mapping[int, tuple[int, int]], totals: Counts, parameters: Parameters = DEFAULT
 ) -> Judgement:
-    """`known` has (hams, spams) of those words of the message that were ever trained."""
+    """`hashes`: the message's words. `known` has (hams, spams) of those among them that were ever trained."""
     asked = _strongest(hashes, known, totals, parameters)
     probability = 1.0 if _BROKEN in hashes else _probability([one.share for one in asked])
     return Judgement(
@@ -88,7 +88,7 @@ def in_words(weights: Sequence[Weight], words: Mapping[int, str]) -> list[tuple[
 
 
 def _strongest(
-    hashes: Sequence[int], known: Mapping[int, tuple[int, int]], totals: Counts, parameters: Parameters
+    hashes: Collection[int], known: Mapping[int, tuple[int, int]], totals: Counts, parameters: Parameters
 ) -> list[Weight]:
     hams, spams = max(1, totals.hams), max(1, totals.spams)
     # A sighting in the class with fewer messages says more: had the word been as common in the other, it had been seen.

@@ -23,13 +23,16 @@ Call = Callable[[str, dict[str, Any], Sequence[int]], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`reply` None: it is stored as `blob`, durably. `wait`: ask again after the delay for first-time senders."""
+    """`reply` None: it is stored as `blob`, durably. `wait`: ask again after the delay for first-time senders.
+    `readers`: ask again with the words; the filters of these accounts read them.
+    """
 
     reply: Reply | None
     blob: str = ""
     reason: str = ""
     slow: bool = False
     wait: bool = False
+    readers: tuple[int, ...] = ()
 
 
 def arguments(
@@ -58,7 +61,7 @@ def arguments(
         "smtputf8": envelope.smtputf8,
         "summary": summary.as_json(),
         "facts": gathered.facts.as_json(),
-        "words": "\n".join(look.words),
+        "words": None if look.words is None else "\n".join(look.words),
         "fields": look.fields,
         "delivered_to": sorted(look.delivered_to),
         "report": look.report,
@@ -73,6 +76,8 @@ async def hand_over(call: Call, asked: dict[str, Any], descriptor: int) -> Answe
     answer = await call("receive", asked, (descriptor,))
     if answer.get("wait"):
         return Answer(None, wait=True)
+    if answer.get("words"):
+        return Answer(None, readers=tuple(map(int, answer["words"])))
     reply = answer["reply"]
     reason = str(answer.get("reason") or "")
     made = None if reply is None else Reply(int(reply[0]), str(reply[1]), str(reply[2]))

@@ -2,8 +2,8 @@
 
     facts of the message + rulesets, history, junk words, rates, quota of the account -> mail.policy.incoming.decide
 
-Everything is read in one transaction and a handful of statements, each by an index and bounded, however much mail the
-account has. What follows from the verdict is the caller's to do.
+First all messages of a batch say what they want to know of the accounts (`ask`); that is read at once, and then each is
+judged by it. What follows from the verdict is the caller's to do.
 """
 
 import hmac
@@ -12,8 +12,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-from sqlalchemy import Connection
 
 from mail.accounts.routing import Route
 from mail.junk.classify import Counts, Judgement, Parameters, classify
@@ -26,9 +24,7 @@ from mail.policy.keys import key as number
 from mail.policy.rates import MESSAGES_A_MINUTE, Rates
 from mail.policy.rulesets import Ruleset, first_match
 from mail.policy.verdict import Verdict
-from mail.store import history as past
-from mail.store import junk_words
-from mail.store.usage import usages
+from mail.store.experience import Known, Wanted
 
 # Added to the threshold of the junk filter, so that nobody can find it by trying (features B05).
 NOISE = 0.05
@@ -39,10 +35,13 @@ HOUR_SECONDS = 3600
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A message as the listener found it. `fields` are for rulesets; `report`: dmarc or tls if it looks like one."""
+    """A message as the listener found it. `fields` are for rulesets; `report`: dmarc or tls if it looks like one.
+
+    `words` None: it was not read for them, as no filter was known to want them.
+    """
 
     facts: MessageFacts
-    words: tuple[str, ...]
+    words: tuple[str, ...] | None
     fields: tuple[tuple[str, str], ...]
     report: str = ""
 
@@ -67,6 +66,61 @@ class Judged:
     keys: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A destination, the ruleset that matches, where the message is meant to go, and the number of each key that speaks
+    of it there.
+    """
+
+    destination: Destination
+    ruleset: Ruleset | None
+    intended: str
+    forwarder: str
+    keys: dict[Key, int]
+
+    @property
+    def account_id(self) -> int:
+        return self.destination.route.account_id
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A message and whom it is for. `words`: by their number."""
+
+    arrived: Arrived
+    candidates: tuple[Candidate, ...]
+    words: dict[int, str]
+
+    def words_lacked_by(self, known: Mapping[int, Known]) -> set[int]:
+        """The accounts whose filters would read the words of a message that was not read for them."""
+        if self.arrived.words is not None:
+            return set()
+        return {
+            one.account_id
+            for one in self.candidates
+            if one.destination.rules.junk_filter and any(known[one.account_id].learnt)
+        }
+
+
+def ask(arrived: Arrived, destinations: Sequence[Destination], wanted: Wanted) -> Question:
+    """What is to be known before the message can be judged goes into `wanted`."""
+    words = dict(zip(hashes(arrived.words), arrived.words, strict=True)) if arrived.words else {}
+    candidates = tuple(_candidate(arrived, one) for one in destinations)
+    for one in candidates:
+        earlier = [number for key, number in one.keys.items() if not _is_sent(key)]
+        sent = [number for key, number in one.keys.items() if _is_sent(key)]
+        wanted.add(one.account_id, earlier, sent, words if one.destination.rules.junk_filter else ())
+    return Question(arrived, candidates, words)
+
+
+def _candidate(arrived: Arrived, one: Destination) -> Candidate:
+    ruleset = first_match(one.rulesets, arrived.facts, arrived.fields)
+    intended = (ruleset.mailbox if ruleset is not None else "") or one.route.mailbox
+    forwarder = ruleset.verified_domain if ruleset is not None and ruleset.is_forward else ""
+    keys = {key: number_of(key, intended) for key in reputation.keys(arrived.facts, forwarder)}
+    return Candidate(one, ruleset, intended, forwarder, keys)
+
+
 class Judge:
     """`pass_key`: of the tokens in subjects. The rates are this process's memory: derived, and lost with it."""
 
@@ -74,40 +128,30 @@ class Judge:
         self._pass_key = pass_key
         self._rates = Rates(messages_a_minute)
 
-    def judge(
-        self,
-        connection: Connection,
-        arrived: Arrived,
-        destinations: Sequence[Destination],
-        now_ms: int,
-        *,
-        counted: bool,
-    ) -> list[Judged]:
+    def judge(self, question: Question, known: Mapping[int, Known], now_ms: int, *, counted: bool) -> list[Judged]:
         """For each destination; `counted`: this message was judged before and waited, its rates are counted."""
-        words = dict(zip(hashes(arrived.words), arrived.words, strict=True))
-        held = usages(connection, {one.route.account_id for one in destinations})
+        arrived = question.arrived
         # Copies for several mailboxes of one account must all have room: else none is written.
         taken: Counter[int] = Counter()
         made: list[Judged] = []
-        for one in destinations:
-            account_id = one.route.account_id
-            usage = held.get(account_id)
-            values = _own(arrived, one, first_match(one.rulesets, arrived.facts, arrived.fields))
+        for one in question.candidates:
+            account_id, rules = one.account_id, one.destination.rules
+            experience = known[account_id]
+            usage = experience.usage
+            values = _own(arrived, one)
             values["over_quota"] = usage is not None and not usage.has_room(taken[account_id] + arrived.facts.size)
             if not counted:
                 values["rate_exceeded"] = self._rates.add(account_id, arrived.facts.ip, arrived.facts.size, now_ms)
-            values |= self._subject_pass(arrived.facts, one, now_ms)
-            intended = values.get("ruleset_mailbox") or values["mailbox"]
-            forwarder = values.get("forwarder_domain", "")
-            history = _history(connection, account_id, intended, arrived.facts, forwarder, now_ms)
+            values |= self._subject_pass(arrived.facts, one.destination, now_ms)
+            history = _history(one, experience, now_ms)
             values |= {"history": history, "org_domain_known": _is_known(history)}
-            if one.rules.junk_filter:
-                values |= _scored(connection, account_id, words, one.rules.junk_threshold)
+            if rules.junk_filter:
+                values |= _scored(experience, question.words, rules.junk_threshold)
             facts = RecipientFacts(**values)
             verdict = decide(arrived.facts, facts, now_ms)
             taken[account_id] += arrived.facts.size if verdict.mailbox else 0
-            keys = tuple(number_of(key, intended) for key in reputation.keys_of_message(arrived.facts, forwarder))
-            made.append(Judged(one, _told(facts, verdict), verdict, keys))
+            keys = tuple(one.keys[key] for key in reputation.keys_of_message(arrived.facts, one.forwarder))
+            made.append(Judged(one.destination, _told(facts, verdict), verdict, keys))
         return made
 
     def _subject_pass(self, message: MessageFacts, one: Destination, now_ms: int) -> dict[str, str]:
@@ -122,8 +166,9 @@ class Judge:
         }
 
 
-def _own(arrived: Arrived, one: Destination, ruleset: Ruleset | None) -> dict[str, Any]:
+def _own(arrived: Arrived, candidate: Candidate) -> dict[str, Any]:
     """What the address, the account's rules and the ruleset say, by the names of RecipientFacts."""
+    one, ruleset = candidate.destination, candidate.ruleset
     route, rules = one.route, one.rules
     values: dict[str, Any] = {
         "rcpt_to": one.rcpt_to,
@@ -145,30 +190,24 @@ def _own(arrived: Arrived, one: Destination, ruleset: Ruleset | None) -> dict[st
             "ruleset_id": ruleset.ruleset_id,
             "ruleset_mailbox": ruleset.mailbox,
             "is_forward": ruleset.is_forward,
-            "forwarder_domain": ruleset.verified_domain if ruleset.is_forward else "",
+            "forwarder_domain": candidate.forwarder,
             "list_allow_domain": ruleset.list_allow_domain,
             "accept_rejects_to": ruleset.accept_rejects_to,
         }
     return values
 
 
-def _history(
-    connection: Connection, account_id: int, mailbox: str, message: MessageFacts, forwarder: str, now_ms: int
-) -> dict[Key, tuple[Past, ...]]:
+def _history(one: Candidate, experience: Known, now_ms: int) -> dict[Key, tuple[Past, ...]]:
     """What is filed under the message's keys: of earlier messages by mailbox, of whom the owner wrote to by account."""
-    wanted = reputation.keys(message, forwarder)
-    numbers = {one: number_of(one, mailbox) for one in wanted}
-    earlier = past.load_history(connection, account_id, [n for one, n in numbers.items() if not _is_sent(one)])
-    sent = past.load_sent(connection, account_id, [n for one, n in numbers.items() if _is_sent(one)])
     found: dict[Key, tuple[Past, ...]] = {}
-    for one, numbered in numbers.items():
-        if _is_sent(one):
-            if numbered in sent:
-                found[one] = (Past(sent[numbered]),)
-        elif numbered in earlier:
-            longest, most = reputation.LIMITS[one.kind]
-            rows = [row for row in earlier[numbered] if row.at >= now_ms - longest][:most]
-            found[one] = tuple(Past(row.at, row.junk, str(row.localpart)) for row in rows)
+    for key, numbered in one.keys.items():
+        if _is_sent(key):
+            if numbered in experience.sent:
+                found[key] = (Past(experience.sent[numbered]),)
+        elif numbered in experience.earlier:
+            longest, most = reputation.LIMITS[key.kind]
+            rows = [row for row in experience.earlier[numbered] if row.at >= now_ms - longest][:most]
+            found[key] = tuple(Past(row.at, row.junk, str(row.localpart)) for row in rows)
     return found
 
 
@@ -189,13 +228,11 @@ def _is_known(history: Mapping[Key, tuple[Past, ...]]) -> bool:
     )
 
 
-def _scored(connection: Connection, account_id: int, words: Mapping[int, str], threshold: float) -> dict[str, Any]:
+def _scored(experience: Known, words: Mapping[int, str], threshold: float) -> dict[str, Any]:
     """The junk filter's opinion, and the words that speak loudest."""
-    totals = junk_words.totals(connection, account_id)
-    if not totals.hams and not totals.spams:
+    if not any(experience.learnt):
         return {"probability": 0.5}
-    known = junk_words.counts(connection, account_id, list(words))
-    judgement = classify(list(words), known, Counts(*totals), Parameters(threshold=threshold))
+    judgement = classify(words.keys(), experience.words, Counts(*experience.learnt), Parameters(threshold=threshold))
     ham, spam = told_words(judgement, words)
     return {
         "probability": round(judgement.probability, 6),

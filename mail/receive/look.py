@@ -30,7 +30,8 @@ FIELDS_OCTETS = 64 << 10
 @dataclass(frozen=True, slots=True)
 class Look:
     """`cleaned`: the header less the fields that only we may write, where there were any; `header_end`: of the old one.
-    `summary` is None then: it is made of the message as it will be stored. `fields`: (name, value) for rulesets.
+    `summary` is None then: it is made of the message as it will be stored. `words` None: nobody was to read them.
+    `fields`: (name, value) for rulesets.
     """
 
     received_count: int
@@ -40,7 +41,7 @@ class Look:
     author: Author
     signatures: Prepared
     chain: arc.Prepared
-    words: tuple[str, ...]
+    words: tuple[str, ...] | None
     subject: str
     to_and_cc: tuple[str, ...]
     list_id: str
@@ -49,10 +50,11 @@ class Look:
     report: str
 
 
-def look(octets: Octets, *, hostname: str, smtputf8: bool, now: int) -> Look | None:
+def look(octets: Octets, *, hostname: str, smtputf8: bool, now: int, with_words: bool = True) -> Look | None:
     """None for a message that goes in circles: its header has more than a hundred Received fields.
 
-    `now`: seconds since 1970, for the times in signatures.
+    `now`: seconds since 1970, for the times in signatures. `with_words`: for junk filters, which costs as much as all
+    the rest.
     """
     end = arriving.header_end(octets)
     raw = octets[:end]
@@ -71,7 +73,7 @@ def look(octets: Octets, *, hostname: str, smtputf8: bool, now: int) -> Look | N
         author=author(header, smtputf8=smtputf8),
         signatures=prepare(octets, header, now=now),
         chain=arc.prepare(octets, header, now=now),
-        words=tuple(words(octets, scanned)),
+        words=tuple(words(octets, scanned)) if with_words else None,
         subject=decode_words((header.first(b"subject") or b"")[: 4 * SUBJECT_MAX])[:SUBJECT_MAX],
         to_and_cc=_addressed(header),
         list_id=decode((header.first(b"list-id") or b"")[:LIST_ID_MAX]),
@@ -80,6 +82,11 @@ def look(octets: Octets, *, hostname: str, smtputf8: bool, now: int) -> Look | N
         delivered_to=arriving.delivered_to(raw),
         report=_report(scanned),
     )
+
+
+def words_in(octets: Octets) -> tuple[str, ...]:
+    """The words of a message that was looked at without them."""
+    return tuple(words(octets, scan(octets)))
 
 
 # What aggregate reports come as: RFC 7489 §7.2.1.1, RFC 8460 §6.4.

@@ -48,10 +48,12 @@ class Message:
         if not isinstance(listed, list) or not 0 < len(listed) <= RECIPIENTS_MAX:
             raise Invalid("recipients")
         mail_from = str(args["mail_from"])
-        words = str(args["words"]).split("\n")[:WORDS_MAX] if args["words"] else []
+        words = args["words"]
+        if words is not None:
+            words = tuple(str(words).split("\n")[:WORDS_MAX]) if words else ()
         arrived = Arrived(
             MessageFacts.from_json(args["facts"]),
-            tuple(words),
+            words,
             tuple((str(name), str(value)) for name, value in args["fields"]),
             str(args.get("report") or ""),
         )

@@ -134,7 +134,7 @@ def _remove(tx: Connection, account_id: int, rows: Iterable[tuple[int, int, int]
         tx.execute(_REMOVE, places)
 
 
-def load_history(connection: Connection, account_id: int, keys: Sequence[int]) -> dict[int, list[Past]]:
+def load_history(connection: Connection, account_id: int, keys: Iterable[int]) -> dict[int, list[Past]]:
     """What is filed under each of these keys, newest first; keys without a past are missing."""
     values = {"account_id": account_id, "keys": many(connection, keys)}
     found: dict[int, list[Past]] = {}
@@ -152,7 +152,7 @@ def _history(dialect: str) -> Select[Any]:
     )
 
 
-def load_sent(connection: Connection, account_id: int, keys: Sequence[int]) -> dict[int, int]:
+def load_sent(connection: Connection, account_id: int, keys: Iterable[int]) -> dict[int, int]:
     """When the account last wrote to those of these keys that it wrote to."""
     values = {"account_id": account_id, "keys": many(connection, keys)}
     return dict(plain(connection.execute(_sent(connection.dialect.name), values)).fetchall())

@@ -3,7 +3,7 @@
 Only `mail.store.training` and `mail.store.retrain` change the counts, in the transaction that notes what was counted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ def word_count(connection: Connection, account_id: int) -> int:
     return int(connection.execute(wanted).scalar_one())
 
 
-def counts(connection: Connection, account_id: int, words: Sequence[int]) -> dict[int, tuple[int, int]]:
+def counts(connection: Connection, account_id: int, words: Iterable[int]) -> dict[int, tuple[int, int]]:
     """(ham, spam) of those of these words that any message has."""
     values = {"account_id": account_id, "words": many(connection, words)}
     found = plain(connection.execute(_counts(connection.dialect.name), values)).fetchall()

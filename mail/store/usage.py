@@ -1,12 +1,10 @@
 """How much accounts hold, and may hold (features-1 item 8)."""
 
-from collections.abc import Collection
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
 
 from mail.errors import NoSuchAddress
-from mail.store.rows import is_one_of, many, plain
 from mail.store.schema import account
 
 
@@ -29,10 +27,3 @@ def usage(connection: Connection, account_id: int) -> Usage:
     if values is None:
         raise NoSuchAddress(f"no account {account_id}")
     return Usage(*values)
-
-
-def usages(connection: Connection, account_ids: Collection[int]) -> dict[int, Usage]:
-    """Of those of the accounts that are there, in one statement."""
-    wanted = select(account.c.id, account.c.size, account.c.quota).where(is_one_of(connection, account.c.id, "ids"))
-    found = plain(connection.execute(wanted, {"ids": many(connection, account_ids)})).fetchall()
-    return {account_id: Usage(size, quota) for account_id, size, quota in found}

@@ -20,11 +20,23 @@ from mail.policy.rates import MIB
 from mail.policy.reputation import LIMITS, YEAR_MS, folded
 from mail.policy.rulesets import Ruleset
 from mail.policy.verdict import REJECTS_TO_MAILBOX
-from mail.receive.judge import _DECIDED_BY, NOISE, WORDS_TOLD, Arrived, Destination, Judge, Judged, _told, number_of
+from mail.receive.judge import (
+    _DECIDED_BY,
+    NOISE,
+    WORDS_TOLD,
+    Arrived,
+    Destination,
+    Judge,
+    Judged,
+    _told,
+    ask,
+    number_of,
+)
 from mail.store import accounts, history
 from mail.store.changes import changing
 from mail.store.classes import HAM, NONE, SPAM
 from mail.store.engine import Store
+from mail.store.experience import Wanted
 from mail.store.history import Filing, pack_keys
 from mail.store.junk_words import Counted
 from tests.mail.policy.drawn import messages, recipients
@@ -75,8 +87,10 @@ class Owner:
 
     def all(self, facts: MessageFacts, *destinations: Destination, counted: bool = False, **more: Any) -> list[Judged]:
         arrived = Arrived(facts, **{"words": (), "fields": (), **more})
+        wanted = Wanted()
+        question = ask(arrived, destinations or (self.to(),), wanted)
         with self.store.read() as connection:
-            return self.judge.judge(connection, arrived, destinations or (self.to(),), self.now, counted=counted)
+            return self.judge.judge(question, wanted.load(connection), self.now, counted=counted)
 
     def one(self, facts: MessageFacts, destination: Destination | None = None, **more: Any) -> Judged:
         (judged,) = self.all(facts, *([destination] if destination else []), **more)
@@ -359,14 +373,17 @@ def test_however_many_recipients_each_has_his_own_verdict(owner: Owner, clock: S
     assert found[0].keys != found[1].keys
 
 
-def test_a_judgement_is_a_handful_of_statements(owner: Owner):
+def test_a_batch_is_judged_by_a_handful_of_statements(owner: Owner):
     owner.learn(GOOD, BAD, 2)
     owner.mark(PROVED, junk=False)
     said: list[str] = []
+    wanted = Wanted()
     with owner.store.read() as connection:
         event.listen(connection, "before_cursor_execute", lambda *told: said.append(told[2]))
-        owner.judge.judge(connection, Arrived(PROVED, GOOD, ()), [owner.to()], owner.now, counted=False)
-    assert len(said) == 5
+        for _ in range(10):
+            ask(Arrived(PROVED, GOOD, ()), [owner.to()], wanted)
+        wanted.load(connection)
+    assert len(said) == 4
 
 
 @given(messages(), recipients(), st.integers(0, 2_000_000_000_000))
