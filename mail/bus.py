@@ -45,7 +45,7 @@ class Bus:
     def publish(self, happened: Iterable[Event], *, wake: Iterable[str] = ()) -> None:
         """Tell the listeners of each account, and wake the named jobs; one exchange with Redis."""
         by_account: dict[int, list[dict[str, object]]] = {}
-        for one in happened:
+        for one in events.latest(happened):
             by_account.setdefault(one.account_id, []).append(events.as_json(one))
         if time.monotonic() < self._resting_until:
             return

@@ -4,7 +4,8 @@ An event is a hint sent after the commit: whoever hears it reads what changed si
 a poll, never a message.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -60,8 +61,18 @@ KINDS: dict[str, type[Event]] = {
 UIDS_MAX = 100
 
 
+def latest(happened: Iterable[Event]) -> list[Event]:
+    """In order, and of the messages that came to a mailbox only the last: whoever hears of it reads the others too."""
+    listed = list(happened)
+    last = {(one.account_id, one.mailbox_id): place for place, one in enumerate(listed) if type(one) is MessageAdded}
+    if len(last) == len(listed):
+        return listed
+    kept = set(last.values())
+    return [one for place, one in enumerate(listed) if type(one) is not MessageAdded or place in kept]
+
+
 def as_json(event: Event) -> dict[str, Any]:
-    fields = asdict(event)
+    fields = {name: getattr(event, name) for name in event.__slots__}
     if len(fields.get("uids", ())) > UIDS_MAX:
         fields["uids"] = ()
     return {"kind": type(event).__name__, **fields}

@@ -179,7 +179,7 @@ def _as_leaf(scanned: Scanned) -> Scanned:
     """The same message as one leaf, its header cut to what an envelope needs."""
     short = _short(scanned.root)
     short.content_type = UNKNOWN
-    return Scanned(short, tuple(dict.fromkeys((*scanned.defects, TRUNCATED))))
+    return Scanned(scanned.header, short, tuple(dict.fromkeys((*scanned.defects, TRUNCATED))))
 
 
 def _short(root: Part) -> Part:

@@ -97,6 +97,9 @@ def filename_parameter(filename: str) -> str:
 
 def fold(name: str, value: str) -> bytes:
     """The field with its CRLF, folded at white space where lines get long. Invalid when that is not short enough."""
+    whole = f"{name}: {value}"
+    if len(whole) <= LINE_MAX and value and value == value.strip(" \t"):
+        return whole.encode() + b"\r\n"
     lines = [f"{name}:"]
     for token in _TOKENS.findall(value):
         if len(lines[-1]) + 1 + len(token.rstrip(" \t")) > LINE_MAX and lines[-1].strip(" \t"):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mail.message.fields import FIELDS_MAX, HEADER_MAX, Field, Octets, parse_header
+from mail.message.fields import FIELDS_MAX, HEADER_MAX, Field, Header, Octets, parse_header
 from mail.message.parameters import Valued, parse_valued, without_comments
 
 DEPTH_MAX = 20
@@ -68,6 +68,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
+    """`header`: the message's own, as `parse_header` has it."""
+
+    header: Header
     root: Part
     defects: tuple[str, ...]
 
@@ -98,7 +101,8 @@ class _Budget:
 def scan(octets: Octets) -> Scanned:
     """The structure of a message. Never raises, whatever the octets."""
     budget = _Budget()
-    root = _part(octets, 0, len(octets), PLAIN, 0, 0, budget)
+    header = parse_header(octets)
+    root = _described(header, 0, len(octets), PLAIN, 0, 0, budget)
     waiting = [root]
     while waiting:
         part = waiting.pop()
@@ -109,13 +113,19 @@ def scan(octets: Octets) -> Scanned:
         if part.message is not None:
             waiting.append(part.message)
         waiting.extend(reversed(part.children))
-    return Scanned(root, tuple(dict.fromkeys(budget.defects)))
+    return Scanned(header, root, tuple(dict.fromkeys(budget.defects)))
 
 
 def _part(
     octets: Octets, start: int, end: int, default: Valued, depth: int, message_depth: int, budget: _Budget
 ) -> Part:
     header = parse_header(octets, start, end, fields_max=min(FIELDS_MAX, budget.fields))
+    return _described(header, start, end, default, depth, message_depth, budget)
+
+
+def _described(
+    header: Header, start: int, end: int, default: Valued, depth: int, message_depth: int, budget: _Budget
+) -> Part:
     budget.headers -= min(header.end - start, HEADER_MAX)
     budget.fields -= len(header.fields) + 1
     budget.defects.extend(header.defects)

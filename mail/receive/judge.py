@@ -266,8 +266,7 @@ _DECIDED_BY = {
 
 def _told(facts: RecipientFacts, verdict: Verdict) -> RecipientFacts:
     """The facts as the trace keeps them: of the history only what the reputation went by, which decides the same."""
-    history = facts.history or {}
+    if not facts.history:
+        return facts
     kinds = _DECIDED_BY.get(verdict.method, ())
-    return replace(
-        facts, history={key: found for key, found in history.items() if key.kind.startswith(kinds)} if kinds else {}
-    )
+    return replace(facts, history={key: past for key, past in facts.history.items() if key.kind.startswith(kinds)})

@@ -62,8 +62,8 @@ def look(octets: Octets, *, hostname: str, smtputf8: bool, now: int, with_words:
     if count > arriving.RECEIVED_LIMIT:
         return None
     cleaned = arriving.without_forged(raw, hostname)
-    header = parse_header(octets)
     scanned = scan(octets)
+    header = scanned.header
     forged = cleaned is not raw
     return Look(
         received_count=count,

@@ -19,6 +19,7 @@ import pytest
 from mail.check.structure import structure
 from mail.imap.bodystructure import non_extended
 from mail.imap.summary import summarize
+from mail.message.fields import parse_header
 from mail.message.line_ends import with_crlf
 from mail.message.parameters import parse_valued
 from mail.message.plain_text import search_text
@@ -70,7 +71,7 @@ def theirs(message: Message, reasons: set[str]) -> Tree:
 
 
 def leaves(part: Part) -> list[Part]:
-    return [one for one in Scanned(part, ()).parts() if not one.children and one.message is None]
+    return [one for one in Scanned(parse_header(b""), part, ()).parts() if not one.children and one.message is None]
 
 
 def their_leaves(message: Message) -> list[Message]:

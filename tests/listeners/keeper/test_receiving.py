@@ -15,14 +15,17 @@ from mail import srs
 from mail.address import parse_address
 from mail.errors import Invalid, MailError, OverQuota, StorageFull
 from mail.events import MessageAdded
+from mail.junk.words import hashes
 from mail.now import SetClock
 from mail.policy.facts import MessageFacts, RecipientFacts
 from mail.policy.incoming import replay
 from mail.store import accounts, aliases, incoming, mailboxes, messages, queue, traces
 from mail.store.changes import changing
+from mail.store.classes import HAM, NONE
 from mail.store.engine import Store
 from mail.store.evaluations import of_domain
 from mail.store.flags import SEEN
+from mail.store.junk_words import Counted
 from mail.store.queue import NOBODY, Claimed
 from mail.store.schema import message
 from mail.store.traces import TraceRow
@@ -220,6 +223,22 @@ async def test_junk_for_a_full_account_stops_nobody_else(office: Office) -> None
     assert code(await sent(office, letter(1), ANN, BOB, facts=LISTED)) == 250
     assert len(office.stored(office.ann)) == 1 and office.stored(office.bob) == []
     assert [(row.verdict, row.reason) for row in traced(office, BOB)] == [("refused", "dns-blocklisted")]
+
+
+async def test_words_are_asked_for_where_a_filter_reads_them_and_the_wish_counts_for_no_rate(office: Office) -> None:
+    assert code(await sent(office, letter(0), ANN, words=None)) == 250
+    learnt = Counted()
+    learnt.move(hashes(["good"]), NONE, HAM)
+    with office.store.write() as tx:
+        learnt.write(tx, office.ann)
+    for _ in range(MESSAGES_A_MINUTE):
+        assert await sent(office, letter(1), ANN, BOB, words=None) == {"words": [office.ann]}
+    assert len(office.stored(office.ann)) == 1 and decided(office) == {'{reason="no-bad-signals",action="accept"} 1'}
+    assert code(await sent(office, letter(1), ANN, BOB, words="good")) == 250
+    with changing(office.store, None, clock=office.clock) as changes:
+        incoming.change_rules(changes.tx, office.ann, {"junk_filter": False})
+    office.tables.reload()
+    assert code(await sent(office, letter(2), ANN, words=None)) == 250
 
 
 async def test_room_for_the_content_is_enough(office: Office) -> None:

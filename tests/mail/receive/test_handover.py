@@ -120,6 +120,7 @@ class Keeper:
     ("said", "answer"),
     [
         ({"wait": True}, Answer(None, wait=True)),
+        ({"words": [3, 9]}, Answer(None, readers=(3, 9))),
         ({"reply": None, "blob": "b1", "reason": "no-bad-signals"}, Answer(None, "b1", "no-bad-signals")),
         (
             {"reply": [451, "4.3.0", "error"], "blob": "", "reason": "junk-content", "slow": True},
@@ -127,7 +128,7 @@ class Keeper:
         ),
     ],
 )
-async def test_the_answer_is_a_reply_a_blob_or_a_wait(said: dict[str, Any], answer: Answer):
+async def test_the_answer_is_a_reply_a_blob_a_wait_or_a_wish_for_words(said: dict[str, Any], answer: Answer):
     keeper = Keeper(said)
     assert await hand_over(keeper.call, {"x": 1}, 7) == answer
     assert keeper.asked == [("receive", {"x": 1}, (7,))]

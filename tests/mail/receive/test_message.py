@@ -102,6 +102,7 @@ def test_whatever_is_said_is_a_message_or_is_refused(name: str, value: Any):
 def test_words_are_bounded():
     assert len(Message.from_args(args(words="\n".join(map(str, range(5000))))).arrived.words) == WORDS_MAX
     assert Message.from_args(args(words="")).arrived.words == ()
+    assert Message.from_args(args(words=None)).arrived.words is None
 
 
 @pytest.mark.parametrize(
