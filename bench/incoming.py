@@ -12,6 +12,7 @@ The messages come from one signed domain in a DNS of our own; every connection h
 
 import base64
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -44,9 +45,14 @@ WORDS = 100_000
 UNCLASSIFIED = 1000
 # size, connections
 CELLS = ((5000, 10), (100_000, 10))
-VOCABULARY = [
-    f"{first}{second}" for first in ("ba", "ko", "mi", "tar", "len", "sol") for second in ("den", "ra", "vik")
+# As many words as a language has, the common ones as common as there (Zipf): a message of 5 kB has about 300 of them.
+SYLLABLES = [
+    first + second for first in ("b", "d", "k", "l", "m", "n", "p", "r", "s", "t", "v", "") for second in "aeiou"
 ]
+VOCABULARY = ["".join(syllables) for syllables in itertools.product(SYLLABLES, repeat=3)]
+random.Random(5).shuffle(VOCABULARY)
+VOCABULARY = VOCABULARY[:20_000]
+FREQUENCY = list(itertools.accumulate(1 / rank for rank in range(1, len(VOCABULARY) + 1)))
 
 
 def letters(folder: Path, key: bytes, size: int, count: int) -> Path:
@@ -56,7 +62,7 @@ def letters(folder: Path, key: bytes, size: int, count: int) -> Path:
     for number in range(count):
         text = ""
         while len(text) < size - 600:
-            text += " ".join(draw.choice(VOCABULARY) + draw.choice("aeiou") for _ in range(11)) + "\r\n"
+            text += " ".join(draw.choices(VOCABULARY, cum_weights=FREQUENCY, k=11)) + "\r\n"
         octets = (
             f"From: Load <{SENDER}>\r\nTo: mailstead@localhost\r\nSubject: {draw.choice(VOCABULARY)} {number}\r\n"
             f"Date: Wed, 25 Nov 2026 10:00:00 +0000\r\nMessage-ID: <{size}.{number}@{DOMAIN}>\r\n"

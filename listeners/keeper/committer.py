@@ -178,7 +178,7 @@ class Committer:
         for entry, decision in deciding:
             self._alone(entry, decision.ask, wanted)
         try:
-            with self._store.read() as connection:
+            with self._store.read_before_writing() as connection:
                 known = wanted.load(connection)
         except MailError as error:
             self._log.error("reading-failed", exc=error)

@@ -10,6 +10,7 @@ probability. A message without a known word has 1/2. What this was measured agai
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from mail.junk.words import BROKEN_TYPE, number
@@ -20,6 +21,8 @@ SIGNIFICANT_HAMS = 50
 EVIDENCE_AT_95 = 2.0
 _SCALE = math.log(0.95 / 0.05) / EVIDENCE_AT_95
 _EVIDENCE_MAX = 700.0
+# Of how many different counts the share is remembered, for each state of a filter.
+SHARES_MAX = 2048
 _BROKEN = number(BROKEN_TYPE)
 
 
@@ -87,31 +90,51 @@ def in_words(weights: Sequence[Weight], words: Mapping[int, str]) -> list[tuple[
     return [(words[one.word], round(one.share, 3)) for one in weights if one.word in words]
 
 
+class _Shares(dict[tuple[int, int], tuple[float, float] | None]):
+    """(distance from the nearer end, share) of a word by how many ham and spam messages have it; None where that says
+    nothing. Most words of a message were seen as often as others of it, so what was computed is kept.
+    """
+
+    def __init__(self, totals: Counts, parameters: Parameters) -> None:
+        super().__init__()
+        self._hams, self._spams = max(1, totals.hams), max(1, totals.spams)
+        # A sighting in the class with fewer messages says more: had the word been as common in the other, it had been
+        # seen.
+        self._ham_worth = (self._spams / self._hams) ** 0.25
+        # With fewer ham messages than spam, never having been in ham means little yet.
+        self._prior = parameters.rare_words * max(1.0, self._spams / self._hams)
+        self._ignored = 0.5 - parameters.ignore_words
+        self._least, self._most = parameters.max_power, 1 - parameters.max_power
+
+    def __missing__(self, counted: tuple[int, int]) -> tuple[float, float] | None:
+        if len(self) >= SHARES_MAX:
+            self.clear()
+        made = self[counted] = self._weighed(*counted)
+        return made
+
+    def _weighed(self, ham: int, spam: int) -> tuple[float, float] | None:
+        if ham <= 0 and spam <= 0:
+            return None
+        rate = spam / self._spams
+        sightings = ham * self._ham_worth + spam / self._ham_worth
+        share = (self._prior * 0.5 + sightings * rate / (rate + ham / self._hams)) / (self._prior + sightings)
+        distance = share if share < 0.5 else 1 - share
+        return (distance, min(max(share, self._least), self._most)) if distance <= self._ignored else None
+
+
+_shares = lru_cache(8)(_Shares)
+
+
 def _strongest(
     hashes: Collection[int], known: Mapping[int, tuple[int, int]], totals: Counts, parameters: Parameters
 ) -> list[Weight]:
-    hams, spams = max(1, totals.hams), max(1, totals.spams)
-    # A sighting in the class with fewer messages says more: had the word been as common in the other, it had been seen.
-    ham_worth = (spams / hams) ** 0.25
-    # With fewer ham messages than spam, never having been in ham means little yet.
-    prior = parameters.rare_words * max(1.0, spams / hams)
-    ignored = 0.5 - parameters.ignore_words
-    least, most = parameters.max_power, 1 - parameters.max_power
-    # By distance from the nearer end, then by number: the same counts always give the same answer.
-    found: list[tuple[float, int, float]] = []
-    for word in hashes:
-        counted = known.get(word)
-        if counted is None:
-            continue
-        ham, spam = counted
-        if ham <= 0 and spam <= 0:
-            continue
-        rate = spam / spams
-        sightings = ham * ham_worth + spam / ham_worth
-        share = (prior * 0.5 + sightings * rate / (rate + ham / hams)) / (prior + sightings)
-        distance = share if share < 0.5 else 1 - share
-        if distance <= ignored:
-            found.append((distance, word, min(max(share, least), most)))
+    shares = _shares(totals, parameters)
+    # By distance, then by number: the same counts always give the same answer.
+    found = [
+        (weighed[0], word, weighed[1])
+        for word in hashes
+        if (counted := known.get(word)) is not None and (weighed := shares[counted]) is not None
+    ]
     found.sort()
     return [Weight(word, share) for _, word, share in found[: parameters.top_words]]
 

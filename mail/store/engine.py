@@ -62,6 +62,9 @@ _STATES: dict[str, type[MailError]] = {
     "08": Unavailable,  # connection lost
 }
 
+# The execution option of a transaction that only reads on a connection that may write.
+READING = "mailstead_reading"
+
 # security §3.5.10: nobody waits for ever, and no forgotten transaction holds rows.
 POSTGRESQL_OPTIONS = (
     "-c statement_timeout=60000 -c lock_timeout=15000 -c idle_in_transaction_session_timeout=60000"
@@ -92,7 +95,9 @@ def prepare_sqlite_file(path: Path) -> None:
 
 def _sqlite_engine(path: str, *, read_only: bool, size: int) -> Engine:
     check_sqlite_version(sqlite.sqlite_version_info)
-    engine = create_engine(f"sqlite:///{path}", module=sqlite, pool_size=size, max_overflow=4, pool_timeout=30)
+    # The one that was used last: its cache is the fullest.
+    pool = {"pool_size": size, "max_overflow": 4, "pool_timeout": 30, "pool_use_lifo": True}
+    engine = create_engine(f"sqlite:///{path}", module=sqlite, **pool)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
@@ -107,7 +112,8 @@ def _sqlite_engine(path: str, *, read_only: bool, size: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        reading = read_only or READING in connection.get_execution_options()
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
 
@@ -245,6 +251,20 @@ class Store:
         self._guard()
         with self._translating(), self._reader.begin() as connection:
             yield connection
+
+    @contextlib.contextmanager
+    def read_before_writing(self) -> Iterator[Connection]:
+        """As `read`, for one who writes next, again and again. SQLite empties a connection's cache when another one
+        commits: on the connection that writes itself, it stays full.
+        """
+        if self._writer is None or not self.sqlite:
+            with self.read() as connection:
+                yield connection
+            return
+        self._guard()
+        with self._translating(), self._writer.connect() as connection:
+            with connection.execution_options(**{READING: True}).begin():
+                yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
