@@ -13,6 +13,7 @@ RFC 9989 rules and RFC 7489 is read on where nothing contradicts:
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from mail.address import Address, parse_address
@@ -74,8 +75,13 @@ def parse_record(text: str) -> Record | None:
     version = _VERSION.match(text)
     if version is None or len(text) > RECORD_OCTETS:
         return None
+    return _remembered(text[version.end() :])
+
+
+def _parse(listed: str) -> Record:
+    """The tags after the version."""
     tags: dict[str, str] = {}
-    for part in text[version.end() :].split(";"):
+    for part in listed.split(";"):
         tag = _TAG.fullmatch(part)
         if tag is not None:
             tags.setdefault(tag[1].lower(), tag[2].strip(" \t"))
@@ -98,6 +104,9 @@ def parse_record(text: str) -> Record | None:
         rua,
         _uris(tags.get("ruf", "")),
     )
+
+
+_remembered = lru_cache(maxsize=256)(_parse)
 
 
 def _one_of(tags: dict[str, str], name: str, allowed: str, default: str) -> str:

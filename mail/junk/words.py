@@ -8,7 +8,6 @@ explanation can be computed again from the message, and only numbers need to be 
 
 from array import array
 from collections.abc import Iterable
-from functools import lru_cache
 from hashlib import blake2b
 
 from mail.junk.markup import read_markup
@@ -18,12 +17,12 @@ from mail.message.fields import Octets
 from mail.message.scan import Part, Scanned, scan
 from mail.message.text import decode, decode_transfer
 
-WORDS_MAX = 2000
+WORDS_MAX = 1000
 TEXT_MAX = 128 << 10
 # Encoded text is at most three times as long as what it says (quoted-printable).
 _ENCODED_MAX = 3 * TEXT_MAX
 # How many words' numbers are remembered; a message shares most of its words with the others.
-_REMEMBERED = 1 << 14
+NUMBERS_MAX = 1 << 15
 
 # A Content-Type that is no type: whoever sends that hides something, and the message is junk whatever else it says.
 BROKEN_TYPE = "type:broken"
@@ -54,12 +53,22 @@ def number(word: str) -> int:
     return int.from_bytes(blake2b(word.encode("utf-8", "replace"), digest_size=8).digest(), "big", signed=True)
 
 
-_number = lru_cache(_REMEMBERED)(number)
+class _Numbers(dict[str, int]):
+    """Begun anew when it is full: keeping an order would cost as much as a look-up."""
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= NUMBERS_MAX:
+            self.clear()
+        made = self[word] = number(word)
+        return made
+
+
+_NUMBERS = _Numbers()
 
 
 def hashes(found: Iterable[str]) -> list[int]:
     """The number of each word, in order."""
-    return list(map(_number, found))
+    return list(map(_NUMBERS.__getitem__, found))
 
 
 def message_numbers(octets: Octets) -> list[int]:

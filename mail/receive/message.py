@@ -6,13 +6,13 @@ from typing import Any
 from mail.address import Address, parse_address
 from mail.errors import Invalid
 from mail.imap.summary import Summary
+from mail.junk.words import WORDS_MAX
 from mail.message.build import fold
 from mail.policy.facts import MessageFacts
 from mail.receive.judge import Arrived
 from mail.smtp import trace_fields
 
 RECIPIENTS_MAX = 1000
-WORDS_MAX = 2000
 
 
 @dataclass(frozen=True, slots=True)

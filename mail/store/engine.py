@@ -262,9 +262,9 @@ class Store:
                 yield connection
             return
         self._guard()
-        with self._translating(), self._writer.connect() as connection:
-            with connection.execution_options(**{READING: True}).begin():
-                yield connection
+        reading = {READING: True}
+        with self._translating(), self._writer.connect() as connection, connection.execution_options(**reading).begin():
+            yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, bindparam, delete, func, select
 
 from mail.store.classes import HAM, SPAM
-from mail.store.rows import among, is_one_of, many, plain, upsert
+from mail.store.rows import among, gathered, is_one_of, many, scattered, upsert
 from mail.store.schema import junk_total, junk_word
 
 
@@ -36,13 +36,14 @@ def word_count(connection: Connection, account_id: int) -> int:
 def counts(connection: Connection, account_id: int, words: Iterable[int]) -> dict[int, tuple[int, int]]:
     """(ham, spam) of those of these words that any message has."""
     values = {"account_id": account_id, "words": many(connection, words)}
-    found = plain(connection.execute(_counts(connection.dialect.name), values)).fetchall()
-    return {word: (ham, spam) for word, ham, spam in found}
+    found = connection.execute(_counts(connection.dialect.name), values).one()
+    numbers, hams, spams = scattered(found)
+    return dict(zip(numbers, zip(hams, spams, strict=True), strict=True))
 
 
 @lru_cache
 def _counts(dialect: str) -> Select[Any]:
-    return select(junk_word.c.word, junk_word.c.ham, junk_word.c.spam).where(
+    return select(*gathered(dialect, junk_word.c.word, junk_word.c.ham, junk_word.c.spam)).where(
         junk_word.c.account_id == bindparam("account_id"), among(dialect, junk_word.c.word, "words")
     )
 

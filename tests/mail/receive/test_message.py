@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from mail.errors import MailError
 from mail.imap.summary import summarize
+from mail.junk.words import WORDS_MAX
 from mail.policy.facts import MessageFacts
 from mail.receive.judge import Arrived
-from mail.receive.message import RECIPIENTS_MAX, WORDS_MAX, Message
+from mail.receive.message import RECIPIENTS_MAX, Message
 from tests.dkim_signer import MESSAGE
 
 FACTS = MessageFacts(ip="192.0.2.1", spf="pass", author="ann@a.example", size=len(MESSAGE))
