@@ -7,7 +7,7 @@ on arrival, and is when its flags change.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from itertools import compress, islice
 
 from mail.junk.vocabulary import pieces, words_of
@@ -145,7 +145,7 @@ def structure_signs(parts: Iterable[Part]) -> Iterator[str]:
     yield "text:" + ("both" if plain and html else "html" if html else "plain" if plain else "none")
 
 
-def shouted(cut: Sequence[str]) -> Iterator[str]:
+def shouted(cut: Collection[str]) -> Iterator[str]:
     """`^free` for FREE."""
     capitals = compress(cut, map(str.isupper, cut))
     yield from (

@@ -18,7 +18,7 @@ from mail.message.scan import Part, Scanned, scan
 from mail.message.text import decode, decode_transfer
 
 WORDS_MAX = 1000
-TEXT_MAX = 128 << 10
+TEXT_MAX = 32 << 10
 # Encoded text is at most three times as long as what it says (quoted-printable).
 _ENCODED_MAX = 3 * TEXT_MAX
 # How many words' numbers are remembered; a message shares most of its words with the others.
@@ -42,7 +42,7 @@ def words(octets: Octets, scanned: Scanned) -> list[str]:
     for run in runs(text):
         if len(found) >= WORDS_MAX:
             break
-        cut = pieces(run)
+        cut = dict.fromkeys(pieces(run))
         found.update(dict.fromkeys(shouted(cut)))
         found.update(dict.fromkeys(words_of(cut)))
     return list(found)[:WORDS_MAX]
