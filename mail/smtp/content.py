@@ -12,8 +12,9 @@ Octets in, cleaned segments out to a sink; no socket. The rules (RFC 5321 §2.3.
 
     raw --hold back 4 octets--> segment --count CR LF NUL--> unstuff --> (repair LF) --> sink
 
-The counts are whole-segment searches in C; only a segment with a bare LF near it is looked at more closely. A segment
-never ends in CR, so no CRLF is cut in two, and three octets before it are kept, so no look-alike is.
+The counts are whole-segment searches in C; only a segment with a bare LF near it is looked at more closely, and only
+one with a dot at the start of a line is unstuffed. A segment never ends in CR, so no CRLF is cut in two, and three
+octets before it are kept, so no look-alike is.
 """
 
 import re
@@ -27,10 +28,12 @@ LINE_LIMIT = 64 * 1024
 OVERRUN = 2
 _HELD = len(TERMINATOR) - 1
 _BEFORE = 3
+_DOTTED = b"\r\n."
 
 # A line of a single dot where one of the two line ends around it is a bare LF.
 _LOOK_ALIKE = re.compile(rb"(?<!\r)\n\.\r?\n|\n\.\n")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
+_BARE_CR = re.compile(rb"\r(?!\n)")
 
 
 class Fault(Enum):
@@ -40,6 +43,12 @@ class Fault(Enum):
     NUL = "nul"
     LONG_LINE = "long-line"
     TOO_LARGE = "too-large"
+
+
+def _has_long_gap(segment: bytes) -> bool:
+    """Is there a stretch without LF that half a line of LINE_LIMIT fits in: no longer line comes without one."""
+    half = LINE_LIMIT // 2
+    return any(segment.find(b"\n", at, at + half) < 0 for at in range(0, len(segment), half))
 
 
 class Content:
@@ -79,12 +88,13 @@ class Content:
         if raw.startswith(b".\r\n") and self._before.endswith(b"\r\n"):
             self._finish()
             return raw[3:]
-        end = raw.find(TERMINATOR)
+        dotted = raw.find(_DOTTED)
+        end = raw.find(TERMINATOR, dotted) if dotted >= 0 else -1
         if end >= 0:
             self._segment(raw[: end + 2])
             self._finish()
             return raw[end + len(TERMINATOR) :]
-        self._take_safe(raw)
+        self._take_safe(raw, stuffed=dotted >= 0 or raw.startswith(b"."))
         return b""
 
     def receive_chunk(self, octets: bytes, *, last: bool) -> None:
@@ -98,7 +108,7 @@ class Content:
             self._segment(raw, stuffed=False)
         self._finish()
 
-    def _take_safe(self, raw: bytes, *, stuffed: bool = True) -> None:
+    def _take_safe(self, raw: bytes, *, stuffed: bool) -> None:
         cut = len(raw) - _HELD
         if cut > 0 and raw[cut - 1] == 0x0D:
             cut -= 1
@@ -114,16 +124,16 @@ class Content:
         if self.fault is not None:
             return  # only the end matters now
         before = self._before
-        pairs = segment.count(b"\r\n")
         line_feeds = segment.count(b"\n")
         self._before = (before + segment[-_BEFORE:])[-_BEFORE:]
         self._measure_lines(segment, line_feeds)
-        if segment.count(b"\r") != pairs:
+        if _BARE_CR.search(segment) is not None:
             self.fault = Fault.SMUGGLING
         elif b"\0" in segment:
             self.fault = Fault.NUL
         else:
-            suspicious = line_feeds != pairs
+            # Every CR has its LF.
+            suspicious = line_feeds != segment.count(b"\r")
             if (suspicious or _BARE_LF.search(before)) and _LOOK_ALIKE.search(before + segment):
                 self.fault = Fault.SMUGGLING
         if self.fault is not None:
@@ -144,7 +154,7 @@ class Content:
             longest = self._line + segment.find(b"\n")
             self._line = len(segment) - 1 - segment.rfind(b"\n")
             longest = max(longest, self._line)
-            if len(segment) > LINE_LIMIT and longest <= LINE_LIMIT:
+            if len(segment) > LINE_LIMIT and longest <= LINE_LIMIT and _has_long_gap(segment):
                 longest = max(longest, max(map(len, segment.split(b"\n"))))
         if longest > LINE_LIMIT:
             self.fault = self.fault or Fault.LONG_LINE
