@@ -34,6 +34,7 @@ async def listen(world: StoredWorld) -> None:
     certificates = []
     if settings.tls_client_cert:
         certificates.append(Certificate(settings.tls_client_cert, settings.tls_client_key, alpn="imap", log=world.log))
+    bus = AsyncBus(settings.redis, world.log)
     service = Service(
         terms=Terms(
             hostname=settings.hostname,
@@ -48,6 +49,7 @@ async def listen(world: StoredWorld) -> None:
         keeper=world.keeper,
         auth=world.auth,
         clock=world.clock,
+        following=bus,
         log=world.log,
         metrics=world.metrics,
     )
@@ -56,11 +58,10 @@ async def listen(world: StoredWorld) -> None:
         return Door(name, inherited(name), lambda origin: conversing(service, origin), BUSY.__getitem__, certificate)
 
     doors = [door("imap", None)] + [door("imaps", certificate) for certificate in certificates]
-    bus = AsyncBus(settings.redis, world.log)
     beside = [
         asyncio.create_task(service.keep_time()),
         asyncio.create_task(service.feed.poll()),
-        asyncio.create_task(bus.listen(service.feed.on_events, service.feed.on_state)),
+        asyncio.create_task(bus.listen(service.feed.on_events, service.feed.on_hearing)),
     ]
     limits = ConnectionLimits(
         world.clock, settings.connections_per_address, settings.connections_per_minute, Tallies.inherited()

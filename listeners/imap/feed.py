@@ -3,7 +3,8 @@
 1. An event is a hint: it names a mailbox, and what happened there is read from the store. However many come while one
    reading runs, there is one more reading after it; so nothing is queued for a session but the fact that it is behind.
 2. Sessions in IDLE are told at once; the others at their next command.
-3. While Redis is gone, the modseq of each watched account is read once a second.
+3. Accounts are followed while a session watches one of their mailboxes, and a minute longer. The modseq of those that
+   are not heard of, because Redis is gone or has not answered yet, is read once a second.
 4. A session that does not read its socket is skipped, and told the sum when it reads again.
 """
 
@@ -22,6 +23,7 @@ from mail.log import Log
 from mail.store import messages
 
 POLL_SECONDS = 1.0
+LINGER_ROUNDS = 60
 # Sessions told before other work on the loop gets its turn.
 TOLD_AT_ONCE = 50
 
@@ -35,21 +37,32 @@ class Watcher(Protocol):
     def announce_idle(self, index: Index | None) -> None: ...
 
 
+class Following(Protocol):
+    """`mail.bus.AsyncBus`."""
+
+    @property
+    def followed(self) -> frozenset[int]: ...
+    def hears(self, account_id: int) -> bool: ...
+    def follow(self, account_id: int) -> None: ...
+    def unfollow(self, account_ids: Iterable[int]) -> None: ...
+
+
 class Feed:
     """`reading(work, *arguments)` runs `work(connection, *arguments)` in a read transaction of the calling thread."""
 
-    def __init__(self, indexes: Indexes, reading: Callable[..., Any], log: Log) -> None:
+    def __init__(self, indexes: Indexes, reading: Callable[..., Any], following: Following, log: Log) -> None:
         self._indexes = indexes
         self._reading = reading
+        self._following = following
         self._log = log
         self._watchers: dict[Key, set[Watcher]] = {}
         self._stale: set[Key] = set()
         self._task: asyncio.Task[None] | None = None
-        self._bus_up = False
         self._known: dict[int, int] = {}  # account modseqs at the last poll
 
     def watch(self, key: Key, session: Watcher) -> None:
         self._watchers.setdefault(key, set()).add(session)
+        self._following.follow(key[0])
 
     def unwatch(self, key: Key, session: Watcher) -> None:
         watchers = self._watchers.get(key)
@@ -60,13 +73,11 @@ class Feed:
 
     def stale(self, key: Key) -> bool:
         """The process's index of this mailbox may be old."""
-        return not self._bus_up or key in self._stale
+        return key in self._stale or not self._following.hears(key[0])
 
-    def on_state(self, up: bool) -> None:
-        """Redis came or went. What happened in between was not heard."""
-        if up and not self._bus_up:
-            self.look(list(self._watchers))
-        self._bus_up = up
+    def on_hearing(self, account_id: int) -> None:
+        """From now on it is told what happens to the account. What happened before was not heard."""
+        self.look([key for key in self._watchers if key[0] == account_id])
 
     def on_events(self, account_id: int, events: Iterable[Event]) -> None:
         keys = []
@@ -119,17 +130,28 @@ class Feed:
                     await asyncio.sleep(0)
 
     async def poll(self) -> None:
-        """Runs for ever; looks only while the bus is down."""
+        """Runs for ever: looks where nothing is heard, and lets go of accounts that nobody watched for a while."""
+        unwatched: frozenset[int] = frozenset()
+        rounds = 0
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            if self._bus_up or not self._watchers:
-                continue
-            accounts = sorted({account_id for account_id, _ in self._watchers})
-            try:
-                found = await in_thread(self._reading, messages.modseqs, accounts)
-            except MailError as error:
-                self._log.warning("imap-poll-failed", exc=error)
-                continue
-            moved = {account_id for account_id, modseq in found.items() if self._known.get(account_id) != modseq}
-            self._known = found
-            self.look([key for key in self._watchers if key[0] in moved])
+            rounds += 1
+            watched = {account_id for account_id, _ in self._watchers}
+            if rounds % LINGER_ROUNDS == 0:
+                idle = self._following.followed - watched
+                self._following.unfollow(idle & unwatched)
+                unwatched = idle
+            await self._look_at([one for one in sorted(watched) if not self._following.hears(one)])
+
+    async def _look_at(self, accounts: list[int]) -> None:
+        """Read the watched mailboxes of those whose modseq has moved since the last time."""
+        if not accounts:
+            return
+        try:
+            found = await in_thread(self._reading, messages.modseqs, accounts)
+        except MailError as error:
+            self._log.warning("imap-poll-failed", exc=error)
+            return
+        moved = {account_id for account_id, modseq in found.items() if self._known.get(account_id) != modseq}
+        self._known = found
+        self.look([key for key in self._watchers if key[0] in moved])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from listeners.imap.connection import Connection
-from listeners.imap.feed import Feed
+from listeners.imap.feed import Feed, Following
 from listeners.imap.indexes import Indexes, Key
 from mail.bus import Bus
 from mail.log import Log
@@ -53,6 +53,7 @@ class Service:
         keeper: Client,
         auth: Client,
         clock: Clock,
+        following: Following,
         log: Log,
         metrics: Metrics,
     ) -> None:
@@ -65,7 +66,7 @@ class Service:
         self.clock = clock
         self.log = log
         self.indexes = Indexes()
-        self.feed = Feed(self.indexes, self.reading, log)
+        self.feed = Feed(self.indexes, self.reading, following, log)
         self.connections: set[Connection] = set()
         self.draining = False
         self.open_connections = metrics.gauge("mailstead_imap_connections", "Open IMAP connections.")

@@ -22,7 +22,6 @@ ELSEWHERE: dict[str, str] = {
     "listeners/tls.py": "tests/interop/test_smtp_wire.py",
     "mail/smtp/limits.py": "tests/interop/test_smtp_wire.py",
     "listeners/keeper/__main__.py": "tests/faults/test_storm.py",
-    "mail/bus.py": "tests/faults/test_redis.py",
     "listeners/keeper/replies.py": "tests/listeners/keeper/test_verbs.py",
     # Values that what uses them proves.
     "mail/errors.py": "tests/mail/smtp/test_replies.py",
