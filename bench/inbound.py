@@ -14,8 +14,8 @@ import time
 from measure import cpu_seconds, emit, smtpload, spread
 from targets import Target, chosen, parser
 
-# size, connections, messages a connection (0: no limit)
-CELLS = ((5000, 1, 0), (5000, 10, 0), (5000, 50, 0), (5000, 10, 1), (100_000, 10, 0))
+# size, connections, messages a connection (no more than we say in LIMITS, RFC 9422)
+CELLS = ((5000, 1, 100), (5000, 10, 100), (5000, 50, 100), (5000, 10, 1), (100_000, 10, 100))
 
 
 def load(target: Target, size: int, connections: int, per_connection: int, messages: int) -> dict[str, float]:

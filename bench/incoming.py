@@ -201,7 +201,7 @@ def measured(bundle: Bundle, listed: Path, connections: int, messages: int, sett
     before = cpu_seconds(target.pids)
     result = smtpload(
         *("-H", target.host, "-p", str(target.port), "-c", str(connections), "-n", str(messages), "-f", str(listed)),
-        *("-T", "mailstead@localhost", "-F", SENDER, "-t", "120", "-S"),
+        *("-T", "mailstead@localhost", "-F", SENDER, "-m", "100", "-t", "120", "-S"),
     )
     time.sleep(settle)
     if result["ok"]:

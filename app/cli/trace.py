@@ -91,7 +91,9 @@ def trace(
             # A Message-ID looks like an address.
             rows = found({"message_id": what.strip("<>")})
     if as_json:
-        print_json([{**plain(row), "sentence": story.sentence(row, when)} for row in rows])
+        print_json(
+            [{**plain(row), "detail": story.in_full(row.detail), "sentence": story.sentence(row, when)} for row in rows]
+        )
     elif why or len(rows) == 1:
         click.echo("\n\n".join("\n".join(story.story(row, when)) for row in rows) or "none")
     else:

@@ -3,12 +3,12 @@
 1. A decision is a function of these values and of the time: what is random (`noise`, the sampling of DMARC) or needs a
    secret (the token to put in a subject) is drawn before and is a value here.
 2. `as_json` and `from_json` are exact: the trace of a message keeps them, and a replay decides from them.
-   What a trace of another version lacks has its default; what it has more is left aside.
+   What has its default is left out, as it is in traces of earlier versions; what a trace has more is left aside.
 3. A fact that could not be had is a value: "temperror", None, or the word of the failure.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from math import isfinite
 from typing import Any, NamedTuple, Self
@@ -58,7 +58,7 @@ History = Mapping[Key, tuple[Past, ...]]
 def _plain(value: Any) -> Any:
     """orjson knows tuples, not their subclasses."""
     if type(value) is not tuple:
-        return value
+        return None if value is MISSING else value
     return [tuple(one) if isinstance(one, tuple) else one for one in value]
 
 
@@ -66,10 +66,18 @@ class _Facts:
     """The JSON of a frozen dataclass whose fields are of the types below."""
 
     def as_json(self) -> dict[str, Any]:
-        values = {name: _plain(getattr(self, name)) for name in _readers(type(self))}  # type: ignore[arg-type]
+        values = {
+            name: value if type(value) is not tuple else _plain(value)
+            for name, default in _defaults(type(self))  # type: ignore[arg-type]
+            if (value := getattr(self, name)) != default
+        }
         if values.get("history"):
             values["history"] = [(*key, _plain(past)) for key, past in values["history"].items()]
         return values
+
+    def in_full(self) -> dict[str, Any]:
+        """`as_json` with the defaults, for whoever reads it."""
+        return {name: _plain(default) for name, default in _defaults(type(self))} | self.as_json()  # type: ignore[arg-type]
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
@@ -218,6 +226,12 @@ _READERS: dict[Any, Callable[[Any], Any]] = {
     tuple[Word, ...]: lambda value: tuple(Word(_text(word), _fraction(score)) for word, score in value),
     History | None: lambda value: None if value is None else _history(value),
 }
+
+
+@cache
+def _defaults(kind: type) -> tuple[tuple[str, Any], ...]:
+    """Each field of a kind of facts, and its default."""
+    return tuple((one.name, one.default) for one in fields(kind))
 
 
 @cache

@@ -73,6 +73,15 @@ def facts(record: Record) -> Iterator[tuple[str, str]]:
             yield label, shown(words)
 
 
+def in_full(detail: dict[str, Any]) -> dict[str, Any]:
+    """A record's detail with the facts that are stored as left out."""
+    found = recorded(detail)
+    if found is None:
+        return detail
+    message, recipient = found
+    return detail | {"message": message.in_full(), "recipient": recipient.in_full()}
+
+
 def recorded(detail: dict[str, Any]) -> tuple[MessageFacts, RecipientFacts] | None:
     """What was decided from; None where nothing was, as for mail of our own users, or where it cannot be read."""
     try:

@@ -1,3 +1,5 @@
+from dataclasses import fields
+
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -82,3 +84,11 @@ def test_only_signatures_that_hold_and_the_spf_sender_verify_a_domain() -> None:
 def test_a_domain_is_within_itself_and_its_parents_only() -> None:
     assert is_within("a.b.example", "b.example") and is_within("b.example", "b.example")
     assert not is_within("ab.example", "b.example")
+
+
+def test_what_has_its_default_is_left_out_and_told_in_full_to_readers() -> None:
+    facts = MessageFacts(ip="192.0.2.1", spf="pass", to_and_cc=("ann@a.example",))
+    assert facts.as_json() == {"ip": "192.0.2.1", "spf": "pass", "to_and_cc": ["ann@a.example"]}
+    told = facts.in_full()
+    assert told["dkim"] == [] and told["tls"] is False and told["spf"] == "pass" and len(told) == len(fields(facts))
+    assert MessageFacts.from_json(told) == facts
