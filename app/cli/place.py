@@ -14,7 +14,6 @@ from mail.config.settings import Settings
 from mail.now import SystemClock
 from mail.runtime.world import settings_path
 
-
 # Where `./serve` puts a bundle when it is not told.
 LOCAL = Path(__file__).parents[2] / "local"
 FILE = "mailstead.toml"
