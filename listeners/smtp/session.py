@@ -38,7 +38,7 @@ class Session(Conversation):
             self.note_refused(mail, "", TOO_LARGE)
             self.answer(TOO_LARGE)
             return
-        refusal = self.sender_refused(mail)
+        refusal = await self.sender_refused(mail)
         if refusal is None and self.service.simulate_failures and mail.reverse_path is not None:
             refusal = await self._simulated(at_mail(mail.reverse_path))
         if refusal is None and not await self.service.has_space(mail.size or 0):
@@ -62,7 +62,7 @@ class Session(Conversation):
                 )
             )
 
-    def sender_refused(self, mail: Mail) -> Reply | None:
+    async def sender_refused(self, mail: Mail) -> Reply | None:
         """Why this session may not send as him."""
         return None
 

@@ -8,8 +8,9 @@ import unicodedata
 import pytest
 
 from mail.errors import MailError
+from tests.bundle import wait_until
 from tests.deliver_sink import Sink
-from tests.receiving import Host, Stranger
+from tests.receiving import Host, Stranger, text
 from tests.wire import Wire
 
 OPTIONS = ("--refuse-unknown",)
@@ -28,6 +29,7 @@ def addresses(host: Host) -> None:
     host.mailctl("domain", "add", "off.example", "--disabled")
     host.mailctl("address", "set", "old@catch.example", "--smtp-error", "550 no such user, since May")
     host.mailctl("account", "disable", "carol", "Please call us")
+    host.dns.add({"elsewhere.example": [{"MX": [10, "mx.elsewhere.example."]}], "null.example": [{"MX": [0, "."]}]})
 
 
 @pytest.fixture
@@ -181,6 +183,23 @@ def test_nothing_is_relayed_for_strangers(host: Host, sink: Sink, sender: str):
             reply = wire.command(f"RCPT TO:{form}".encode())
             assert reply.startswith((b"5", b"4")), (form, reply)
     assert len(sink.messages) == before and host.mailctl("queue", "list") == []
+
+
+def test_a_sender_nobody_could_answer_is_refused_before_the_message(host: Host):
+    """Features B03. What the DNS cannot say now refuses nobody, and the name in EHLO need not exist."""
+    host.dns.add({"text.example": text("v=spf1 -all"), "silent.example": "SERVFAIL"})
+    with host.smtp("127.9.202.1", helo="no-such-name.example") as client:
+        for sender, reply in (
+            *(("ann@null.example", (550, b"5.7.27")), ("ann@text.example", (550, b"5.7.27"))),
+            *(("ann@gone.example", (550, b"5.7.27")), ("ann@[127.9.202.1]", (550, b"5.7.0 "))),
+            *(("ann@silent.example", (250, b"2.1.0 ")), ("bob@here.example", (250, b"2.1.0 "))),
+        ):
+            client.rset()
+            code, words = client.mail(sender)
+            assert (code, words[:6]) == reply, sender
+    wait_until(lambda: bool(host.trace("ann@null.example")), 5, "the refusal in the trace")
+    (row,) = host.trace("ann@null.example")
+    assert (row["reason"], row["verdict"], row["detail"]["stage"]) == ("sender-unreachable", "refused", "MAIL")
 
 
 def test_a_notification_has_one_recipient(host: Host):
