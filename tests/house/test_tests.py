@@ -20,7 +20,6 @@ ELSEWHERE: dict[str, str] = {
     "listeners/limits.py": "tests/interop/test_smtp_wire.py",
     "listeners/serve.py": "tests/interop/test_smtp_wire.py",
     "listeners/tls.py": "tests/interop/test_smtp_wire.py",
-    "mail/smtp/limits.py": "tests/interop/test_smtp_wire.py",
     "listeners/keeper/__main__.py": "tests/faults/test_storm.py",
     "mail/bus.py": "tests/faults/test_redis.py",
     "listeners/keeper/replies.py": "tests/listeners/keeper/test_verbs.py",
