@@ -17,8 +17,6 @@ ELSEWHERE: dict[str, str] = {
     "listeners/imap": "tests/interop/test_imap_wire.py",
     "mail/imap": "tests/interop/test_imap_wire.py",
     "listeners/smtp": "tests/interop/test_smtp_wire.py",
-    "listeners/limits.py": "tests/interop/test_smtp_wire.py",
-    "listeners/serve.py": "tests/interop/test_smtp_wire.py",
     "listeners/tls.py": "tests/interop/test_smtp_wire.py",
     "listeners/keeper/__main__.py": "tests/faults/test_storm.py",
     "mail/bus.py": "tests/faults/test_redis.py",
