@@ -2,15 +2,17 @@
 security SM-8, SM-11, SM-12).
 """
 
+import smtplib
 import time
 import unicodedata
 
 import pytest
+from imapclient.exceptions import LoginError
 
 from mail.errors import MailError
 from tests.bundle import wait_until
 from tests.deliver_sink import Sink
-from tests.receiving import Host, Stranger, text
+from tests.receiving import PASSWORD, Host, Stranger, text
 from tests.wire import Wire
 
 OPTIONS = ("--refuse-unknown",)
@@ -145,6 +147,27 @@ def test_a_new_domain_and_its_addresses_count_without_a_restart(host: Host, ann:
     host.mailctl("address", "remove", "bob@new.example")
     host.wait_for_changes()
     assert refusal(ann, "bob@new.example").startswith("550 5.1.1 ")
+
+
+def test_of_an_account_that_is_removed_nothing_is_left(host: Host, ann: Stranger, sink: Sink):
+    """Features B02: nobody logs in as it, nobody writes to it, and what it had sent waits no longer."""
+    to = host.account("gone")
+    assert delivered(host, "gone", ann, to) == to
+    sink.answers["RCPT"] = "451 4.3.0 later"
+    try:
+        with smtplib.SMTP_SSL(*host.bundle.address("submissions"), context=host.bundle.tls) as client:
+            client.login(to, PASSWORD)
+            client.sendmail(to, ["x@elsewhere.example"], f"From: {to}\r\nSubject: x\r\n\r\nx\r\n")
+        wait_until(lambda: len(host.mailctl("queue", "list")) == 1, 10, "it waits in the queue")
+        host.mailctl("account", "remove", "gone", "--yes")
+        assert host.mailctl("queue", "list") == []
+    finally:
+        del sink.answers["RCPT"]
+    host.wait_for_changes()
+    assert refusal(ann, to).startswith("550 5.1.1 ")
+    with pytest.raises(LoginError), host.imap("gone"):
+        pass
+    assert host.mailctl("verify")["ok"]
 
 
 def test_a_new_account_has_its_mailboxes(host: Host):
