@@ -15,6 +15,8 @@ from mail.address import Address
 from mail.dns.resolver import LookupFailed, NoRecords, Resolver, addresses, parse_mx
 from mail.smtp.replies import Reply
 
+# MX, AAAA and A: part of what one message may make us ask.
+QUESTIONS = 3
 # All of it: a peer is waiting for the answer to one command.
 SECONDS = 5.0
 
