@@ -19,7 +19,9 @@ from mail import srs
 from mail.accounts.routing import Route
 from mail.address import Address
 from mail.dns.live import LiveResolver
+from mail.dns.resolver import Resolver
 from mail.imap.summary import summarize
+from mail.receive import sender
 from mail.receive.gather import Checks, Envelope
 from mail.receive.handover import Answer, arguments, hand_over
 from mail.receive.look import look, words_in
@@ -48,6 +50,8 @@ class MxService(Service):
     """What the sessions of port 25 share beyond the rest."""
 
     checks: Checks
+    # Who is asked whether senders can be reached; None: nobody, and all may send.
+    senders: Resolver | None
     first_time_delay: float
     with_evaluations: bool
     # Whose filters have learnt and read the words of mail, as the keeper said since we started.
@@ -57,6 +61,13 @@ class MxService(Service):
 class MxSession(Session):
     name = "mx"
     service: MxService
+
+    async def sender_refused(self, mail: Mail) -> Reply | None:
+        service, reverse_path = self.service, mail.reverse_path
+        # A domain of ours can be reached: here.
+        if service.senders is None or reverse_path is None or service.routing.domain(reverse_path.domain) is not None:
+            return None
+        return await sender.refused(service.senders, reverse_path)
 
     def recipient_refused(self, address: Address) -> Reply | None:
         routing = self.service.routing
@@ -179,6 +190,7 @@ def service_of(world: World, certificate: Certificate | None) -> MxService:
             world.clock,
             list_local_clients=settings.dnsbl_local_clients,
         ),
+        senders=resolver if settings.refuse_unreachable_senders else None,
         first_time_delay=float(settings.first_time_sender_delay),
         with_evaluations=settings.store_dmarc_evaluations,
         hostname=settings.hostname,

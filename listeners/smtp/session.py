@@ -38,7 +38,7 @@ class Session(Conversation):
             self.note_refused(mail, "", TOO_LARGE)
             self.answer(TOO_LARGE)
             return
-        refusal = self.sender_refused(mail)
+        refusal = await self.sender_refused(mail)
         if refusal is None and self.service.simulate_failures and mail.reverse_path is not None:
             refusal = await self._simulated(at_mail(mail.reverse_path))
         if refusal is None and not await self.service.has_space(mail.size or 0):
@@ -62,7 +62,7 @@ class Session(Conversation):
                 )
             )
 
-    def sender_refused(self, mail: Mail) -> Reply | None:
+    async def sender_refused(self, mail: Mail) -> Reply | None:
         """Why this session may not send as him."""
         return None
 
@@ -99,7 +99,8 @@ class Session(Conversation):
             else:
                 self.answer(refusal)
             return
-        self._take_recipient(transaction, address, rcpt)
+        if self._take_recipient(transaction, address, rcpt):
+            self.strikes.recipient_taken()
         self.answer(Reply(250, "2.1.5", "Ok"))
 
     def _postmaster(self) -> Address:
@@ -110,10 +111,13 @@ class Session(Conversation):
             return Address("postmaster", "localhost")
 
     @staticmethod
-    def _take_recipient(transaction: Transaction, address: Address, rcpt: Rcpt) -> None:
-        if address not in transaction.addresses:
-            transaction.addresses.add(address)
-            transaction.recipients.append(Wanted(address, rcpt.notify, rcpt.orcpt))
+    def _take_recipient(transaction: Transaction, address: Address, rcpt: Rcpt) -> bool:
+        """False: he is one of the recipients already."""
+        if address in transaction.addresses:
+            return False
+        transaction.addresses.add(address)
+        transaction.recipients.append(Wanted(address, rcpt.notify, rcpt.orcpt))
+        return True
 
     def recipient_refused(self, address: Address) -> Reply | None:
         """Why mail for him is not taken here."""

@@ -12,6 +12,7 @@ from mail.errors import Invalid
 TEXT_MAX = 500
 
 SENTENCES: dict[str, str] = {
+    "sender-unreachable": "The sender's domain takes no mail: nobody there could be answered or told of a failure.",
     "relay-denied": "The recipient's domain is not ours and the client had not logged in; we relay for nobody.",
     "unknown-recipient": "There is no such address here.",
     "recipient-refused": "The address is set to refuse mail, with the reply shown.",

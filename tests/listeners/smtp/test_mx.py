@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from listeners.serve import Origin
-from listeners.smtp.mx import MxSession
-from listeners.smtp.service import Service
+from listeners.smtp.mx import MxService, MxSession
 from mail import srs
 from mail.accounts import snapshot
 from mail.accounts.routing import AccountRule, AddressRule, AliasRule, DomainRule, Tables
 from mail.address import parse_address
+from mail.dns.fake import FakeResolver
 from mail.log import Log
 from mail.metrics import Metrics
 from mail.now import SetClock
@@ -35,6 +35,7 @@ TABLES = Tables.build(
     (AliasRule(1, "a.example", "team", "team", True, False, False, ("ann@a.example",)),),
     hostname="mx.example",
 )
+DNS = FakeResolver({"MX far.example": ["10 mx.far.example."], "MX null.example": ["0 ."], "TXT text.example": ["x"]})
 
 
 class Paper(asyncio.Transport):
@@ -79,7 +80,11 @@ async def dialog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dialog:
     path = tmp_path / "routing.json"
     snapshot.write(path, TABLES)
     clock = SetClock()
-    service = Service(
+    service = MxService(
+        checks=None,  # type: ignore[arg-type]
+        senders=DNS,
+        first_time_delay=0.0,
+        with_evaluations=False,
         hostname="mx.example",
         max_message_bytes=1 << 20,
         recipients_max=100,
@@ -141,6 +146,31 @@ async def test_each_recipient_has_its_answer(dialog: Dialog, address: str, reply
     assert await dialog.rcpt(address) == reply
     # Whoever answers 421 closes (RFC 5321 §3.8).
     assert dialog.session._closing is (reply[:3] == "421")
+
+
+@pytest.mark.parametrize(
+    ("sender", "reply"),
+    [
+        ("x@far.example", "250 2.1.0"),
+        # Of ours, though the DNS knows nothing of them.
+        ("ann@a.example", "250 2.1.0"),
+        ("", "250 2.1.0"),
+        ("x@null.example", "550 5.7.27"),
+        ("x@text.example", "550 5.7.27"),
+        ("x@gone.example", "550 5.7.27"),
+        ("x@[192.0.2.1]", "550 5.7.0 "),
+    ],
+)
+async def test_a_sender_nobody_could_answer_is_refused(dialog: Dialog, sender: str, reply: str) -> None:
+    """Features B03."""
+    said = await dialog.said(f"MAIL FROM:<{sender}>")
+    assert said[:10].strip() == reply.strip()
+    refused = reply[0] == "5"
+    assert (dialog.session.transaction is None) is refused
+    assert [one.reason for one in dialog.session.service.refusals._waiting] == ["sender-unreachable"] * refused
+    # Where nobody is asked, everybody may send.
+    dialog.session.service.senders = None
+    await begun(dialog, sender)
 
 
 @pytest.mark.parametrize("text", [one for one in RELAY if one.isascii()])
