@@ -80,14 +80,18 @@ def keep_on(step: Callable[[int], None], stop: threading.Event) -> None:
             step(number)
 
 
-def storm(bundle: Bundle, kills: int) -> int:
-    """Kill -9 a random process every 50 to 400 ms. Returns how many were killed."""
+def storm(bundle: Bundle, ledger: Ledger, kills: int) -> int:
+    """Kill -9 a random process every 50 to 400 ms. Returns how many were killed.
+
+    On a machine with more to do it waits for the load: where nothing is acknowledged, nothing can be lost.
+    """
     choice = random.Random(kills)
     killed = 0
     while killed < kills:
         victims = [pid for pid, _ in bundle.programs()]
         if victims and kill(choice.choice(victims)):
             killed += 1
+            wait_until(lambda: len(ledger.entries) > killed, 60, "the load gets through")
         time.sleep(choice.uniform(0.05, 0.4))
     return killed
 
@@ -129,7 +133,7 @@ def run_storm(folder: Path, kills: int) -> None:
         for thread in threads:
             thread.start()
         try:
-            storm(bundle, kills)
+            storm(bundle, ledger, kills)
         finally:
             stop.set()
             for thread in threads:
