@@ -12,7 +12,7 @@ from listeners.rpc import Request
 from mail.accounts.expand import Expansion, expand
 from mail.accounts.routing import Tables
 from mail.address import Address, parse_address
-from mail.errors import Invalid, MailError, NoSuchAddress, NotAllowed
+from mail.errors import Invalid, MailError
 from mail.imap.summary import Summary
 from mail.receive.forwarding import forwards
 from mail.store import arrivals
@@ -35,7 +35,7 @@ class LocalMail:
         self._give_up_ms = give_up_ms
 
     async def deliver(self, request: Request) -> dict[str, Any]:
-        """{"blob", "results": one for each recipient, ok or with its error}"""
+        """{"blob", "results": one for each recipient: ok, `refused` with a reply, or with the error that stopped it}"""
         args = request.args
         contents = self._contents(request, [args["size"]])
         summary = Summary.from_json(args["summary"])
@@ -56,7 +56,7 @@ class LocalMail:
             author_verified=True,
             delivered_to=frozenset(),
         )
-        results = [_refused(one.rcpt_to, one.code, one.text) for one in expansion.refused]
+        results = [{"address": one.rcpt_to, "refused": [one.code, one.enhanced, one.text]} for one in expansion.refused]
         results += [{"address": one, "ok": True, "mailbox": "", "uid": 0} for one in expansion.covered]
         if not expansion.local and not expansion.outside:
             return {"blob": "", "results": results}
@@ -126,12 +126,6 @@ def _results(placed: list[Placed], expansion: Expansion) -> list[dict[str, Any]]
         if one.address not in found or "error" in found[one.address]:
             found[one.address] = made
     return list(found.values())
-
-
-def _refused(address: str, code: int, text: str) -> dict[str, Any]:
-    if code < 500:
-        return error_as_json(address, MailError(public=text))
-    return error_as_json(address, NoSuchAddress() if text.startswith("No such") else NotAllowed(public=text))
 
 
 def placed_as_json(placed: Placed) -> dict[str, Any]:

@@ -91,6 +91,9 @@ async def deliver(job: Job, made: Copied, call: Call, *, now: int) -> list[Verdi
 
 
 def _reply(result: dict[str, Any]) -> Reply:
+    if "refused" in result:
+        code, enhanced, text = result["refused"]
+        return local_reply(int(code), str(enhanced), str(text))
     if "error" not in result:
         return local_reply(250, "2.1.5", f"stored in {result['mailbox']}")
     kind = getattr(errors, str(result["error"]["kind"]), MailError)

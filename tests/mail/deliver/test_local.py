@@ -54,12 +54,13 @@ async def test_the_keeper_gets_the_message_with_what_we_added_to_it():
 async def test_each_recipient_has_its_own_result():
     results = [
         stored("b@us.test"),
-        {"address": "c@us.test", "error": {"kind": "NoSuchAddress", "public": "no such mailbox"}},
+        {"address": "c@us.test", "refused": [550, "5.4.6", "Routing loop detected"]},
         {"address": "d@us.test", "error": {"kind": "OverQuota", "public": "mailbox is full"}},
     ]
     addresses = ("b@us.test", "c@us.test", "d@us.test", "e@us.test")
     verdicts = await delivered(Keeper(*results), *(claimed(to, id=number) for number, to in enumerate(addresses)))
     assert [one.reply.code for one in verdicts] == [250, 550, 452, 451]
+    assert (verdicts[1].reply.enhanced, verdicts[1].reply.text) == ("5.4.6", "Routing loop detected")
 
 
 async def test_a_keeper_that_does_not_answer_is_temporary():
