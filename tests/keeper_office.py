@@ -211,7 +211,7 @@ def arriving(octets: bytes, *recipients: str, facts: MessageFacts = PROVED, **mo
         "delivered_to": [],
         "report": "",
         "evaluation": None,
-        "waited": True,
+        "turn": "only",
         "head": f"Return-Path: <{SENDER}>\r\n",
         "tail": "Authentication-Results: mx.example; none\r\nReceived: by mx.example\r\n",
         **more,

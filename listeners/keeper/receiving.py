@@ -27,6 +27,7 @@ from mail.receive.judge import Destination, Judge, Question, ask
 from mail.receive.message import Message
 from mail.receive.receipt import receipt_of
 from mail.receive.settled import Settled, judged_outward, settled_of
+from mail.receive.turn import Turn
 from mail.store.blob_rows import BlobRow
 from mail.store.blobs import Staged
 from mail.store.changes import Changes
@@ -106,7 +107,7 @@ class Receiving:
     def settled(self, message: Message, asked: Asked, known: Mapping[int, Known]) -> Settled:
         """The decision: what every recipient says, and the one reply."""
         now = self._clock.wall_ms()
-        judged = self._judge.judge(asked.question, known, now, counted=message.counted)
+        judged = self._judge.judge(asked.question, known, now, counted=message.turn is Turn.AGAIN)
         return settled_of(message, judged, judged_outward(message, asked.expansion, now), asked.expansion)
 
     def _expanded(self, message: Message) -> Expansion:
@@ -169,7 +170,8 @@ class _Work:
         if readers:
             raise Decided({"words": sorted(readers)})
         settled = self._settled = self._receiving.settled(message, asked, known)
-        if settled.reply is None and not message.waited and any(one.verdict.delay for one in settled.judged):
+        may_wait = message.turn is Turn.FIRST and settled.reply is None
+        if may_wait and any(one.verdict.delay for one in settled.judged):
             raise Decided({"wait": True})
         self._notice = self._receiving.notice(settled, self._contents[0])
         if not settled.keeps:

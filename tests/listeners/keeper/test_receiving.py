@@ -133,12 +133,12 @@ async def test_the_trace_is_enough_to_decide_again(office: Office) -> None:
 async def test_a_first_time_sender_waits_once_and_is_counted_once(office: Office) -> None:
     octets = letter(1, LARGE)
     for _ in range(MESSAGES_A_MINUTE):
-        assert await sent(office, octets, ANN, waited=False) == {"wait": True}
+        assert await sent(office, octets, ANN, turn="first") == {"wait": True}
         assert office.stored(office.ann) == [] and files(office) == 0
     assert traced(office, ANN) == []
     for number in range(MESSAGES_A_MINUTE):
-        assert code(await sent(office, letter(number), ANN, counted=True)) == 250
-    answer = await sent(office, octets, ANN, waited=False)
+        assert code(await sent(office, letter(number), ANN, turn="again")) == 250
+    answer = await sent(office, octets, ANN, turn="first")
     assert (code(answer), answer["reason"], answer["slow"]) == (452, "high-rate", False)
 
 
@@ -371,7 +371,7 @@ async def test_nothing_of_a_refusal_is_left_when_its_trace_cannot_be_written(off
 
 async def test_every_recipient_is_counted_by_reason_and_action_once_committed(office: Office) -> None:
     taken = '{reason="no-bad-signals",action="accept"} 2'
-    assert await sent(office, letter(1), ANN, BOB, waited=False, facts=FORGED) == {"wait": True}
+    assert await sent(office, letter(1), ANN, BOB, turn="first", facts=FORGED) == {"wait": True}
     assert decided(office) == set()
     await sent(office, letter(1), ANN, BOB, facts=FORGED)
     assert decided(office) == {taken}
