@@ -111,6 +111,7 @@ def _refused(record: Record, when: When) -> str:
     whom = f" for {record.rcpt_to}" if record.rcpt_to else f" from {record.mail_from or '<>'}"
     whence = f"{whom} on {when(record.at)} {_client(record)}".rstrip()
     copy = f" A copy is in {detail['kept_in']}." if detail.get("kept_in") else ""
+    copy = f" No copy was kept: {detail['no_copy']}." if detail.get("no_copy") else copy
     stage = detail.get("stage")
     if stage == "DATA":
         return f"Refused while its content came{whence}{answered}: {why}."
@@ -198,8 +199,8 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
         yield from _of_attempt(record)
     yield "reason", f"{record.verdict}, {record.reason}"
     yield "answered", str(detail.get("reply") or "")
-    kept = detail.get("kept_in")
-    yield "copy", f"in {kept}, unless it was there already or there was no room" if kept else ""
+    kept, there = detail.get("kept_in"), detail.get("copy")
+    yield "copy", f"in {kept}{f', {there}' if there else ''}" if kept else str(detail.get("no_copy") or "")
     yield "cid", record.cid
 
 

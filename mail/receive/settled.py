@@ -44,9 +44,12 @@ class Settled:
     @property
     def keeps(self) -> bool:
         """Is anything of the message stored: copies, those that go elsewhere, or one for Rejects."""
-        if self.reply is not None:
-            return any(one.verdict.rejects_mailbox for one in self.judged)
-        return any(one.verdict.mailbox for one in self.judged) or any(not one.verdict.is_reject for one in self.outward)
+        if any(one.verdict.rejects_mailbox for one in self.judged):
+            return True
+        taken = self.reply is None
+        return taken and (
+            any(one.verdict.mailbox for one in self.judged) or any(not one.verdict.is_reject for one in self.outward)
+        )
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:

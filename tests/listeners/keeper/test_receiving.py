@@ -214,6 +214,17 @@ async def test_disagreement_about_content_goes_into_rejects(office: Office) -> N
     assert len(office.stored(office.ann, "Lists")) == 1 and flags(office, office.bob, "Rejects") == [SEEN]
 
 
+async def test_what_is_put_aside_beside_others_lies_in_rejects_once(office: Office) -> None:
+    with changing(office.store, None, clock=office.clock) as changes:
+        rule = '{"msg_from":"zoe","mailbox":"Lists","list_allow_domain":"far.example"}'
+        incoming.add_ruleset(changes.tx, ANN, rule, incoming.json_object)
+    office.tables.reload()
+    for _ in range(2):
+        assert code(await sent(office, letter(1, LARGE), ANN, BOB, facts=LISTED)) == 250
+    assert len(office.stored(office.ann, "Lists")) == 2 and len(office.stored(office.bob, "Rejects")) == 1
+    assert [row.detail["action"] for row in traced(office, BOB)] == ["rejects-to-mailbox"] * 2
+
+
 async def test_junk_for_a_full_account_stops_nobody_else(office: Office) -> None:
     with changing(office.store, None, clock=office.clock) as changes:
         rule = '{"msg_from":"zoe","mailbox":"Inbox","list_allow_domain":"far.example"}'
