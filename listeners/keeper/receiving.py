@@ -19,7 +19,7 @@ from listeners.rpc import Request
 from mail import srs
 from mail.accounts.expand import Expansion, expand
 from mail.address import Address, parse_address
-from mail.errors import Invalid
+from mail.errors import Invalid, MailError
 from mail.metrics import Counted
 from mail.now import Clock
 from mail.policy.verdict import REJECT
@@ -32,7 +32,7 @@ from mail.store.blob_rows import BlobRow
 from mail.store.blobs import Staged
 from mail.store.changes import Changes
 from mail.store.experience import Known, Wanted
-from mail.store.receipts import Receipt, receive
+from mail.store.receipts import Receipt, obstacle, receive
 
 Commit = Callable[..., Awaitable[Any]]
 Contents = Callable[[Request, list[Any]], list[Content]]
@@ -173,6 +173,7 @@ class _Work:
         may_wait = message.turn is Turn.FIRST and settled.reply is None
         if may_wait and any(one.verdict.delay for one in settled.judged):
             raise Decided({"wait": True})
+        settled.promise(known)
         self._notice = self._receiving.notice(settled, self._contents[0])
         if not settled.keeps:
             # Nothing of it is stored, so nothing of it is written.
@@ -180,11 +181,15 @@ class _Work:
         if self._notice is not None:
             self._contents.append(self._notice.content)
 
-    def write(self, changes: Changes, staged: list[Staged]) -> dict[str, Any]:
+    def write(self, changes: Changes, staged: list[Staged]) -> dict[str, Any] | MailError:
         settled = self._settled
         assert settled is not None
         blob = BlobRow.of(staged[0], changes.now) if settled.keeps else NO_BLOB
-        receive(changes, self._receiving.receipt(settled, blob, changes.now))
+        receipt = self._receiving.receipt(settled, blob, changes.now)
+        stopped = obstacle(changes, receipt)
+        if stopped is not None:
+            return stopped
+        receive(changes, receipt)
         if self._notice is not None:
             self._notice.queue(changes, BlobRow.of(staged[-1], changes.now))
         self._written = True

@@ -139,7 +139,8 @@ class Judge:
             experience = known[account_id]
             usage = experience.usage
             values = _own(arrived, one)
-            values["over_quota"] = usage is not None and not usage.has_room(taken[account_id] + arrived.facts.size)
+            asked_for = experience.promised + taken[account_id] + arrived.facts.size
+            values["over_quota"] = usage is not None and not usage.has_room(asked_for)
             if not counted:
                 values["rate_exceeded"] = self._rates.add(account_id, arrived.facts.ip, arrived.facts.size, now_ms)
             values |= self._subject_pass(arrived.facts, one.destination, now_ms)

@@ -4,10 +4,11 @@ Everything a message leaves behind is written with it or not at all: where it we
 domain is to be told; and the copy of an earlier refusal that is not needed any more.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from mail.errors import OverQuota
+from mail.errors import MailError, NoSuchAddress, OverQuota
 from mail.policy.verdict import REJECT
 from mail.store import arrivals, blob_rows, evaluations, rejects
 from mail.store.arrivals import Delivery, Forward, LocalRecipient, Placed
@@ -45,6 +46,21 @@ class Receipt:
     smtputf8: bool = False
     traces: tuple[dict[str, Any], ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
+
+
+def obstacle(changes: Changes, receipt: Receipt) -> MailError | None:
+    """What would stop `receive`, as far as it can be known before anything is changed: an account that is gone, or has
+    no room any more because others wrote since it was judged.
+    """
+    delivery = receipt.delivery
+    wanted = Counter(account_id for account_id, _ in {(one.account_id, one.mailbox) for one in delivery.recipients})
+    try:
+        for account_id, copies in wanted.items():
+            if not changes.account(account_id).has_room(copies * delivery.blob.size):
+                return OverQuota(f"account {account_id} was filled after it was asked")
+    except NoSuchAddress as error:
+        return error
+    return None
 
 
 def receive(changes: Changes, receipt: Receipt) -> list[Placed]:
