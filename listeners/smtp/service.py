@@ -65,11 +65,18 @@ class Service:
     async def keep_time(self) -> None:
         """Until cancelled: every deadline of every session, once a second."""
         loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as beside:
+            beside.create_task(self._tell_refusals())
+            while True:
+                await asyncio.sleep(1.0)
+                now = loop.time()
+                for session in list(self.sessions):
+                    session.look_at_time(now)
+
+    async def _tell_refusals(self) -> None:
+        """By itself: a keeper that is away takes seconds to find out, and deadlines do not wait for it."""
         while True:
             await asyncio.sleep(1.0)
-            now = loop.time()
-            for session in list(self.sessions):
-                session.look_at_time(now)
             await self.refusals.flush()
 
     async def drain(self) -> None:

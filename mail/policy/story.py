@@ -115,6 +115,8 @@ def _refused(record: Record, when: When) -> str:
     stage = detail.get("stage")
     if stage == "DATA":
         return f"Refused while its content came{whence}{answered}: {why}."
+    if stage == "END":
+        return f"Put off{whence}{answered}: {why}."
     if stage:
         return f"Never reached us: refused at {stage}{whence}{answered}: {why}."
     return f"Refused{whence}{answered}: {why}.{copy}"

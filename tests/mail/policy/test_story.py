@@ -84,6 +84,7 @@ def test_a_message_that_a_ruleset_put_elsewhere():
         ("RCPT", "no@ours.example", f"Never reached us: refused at RCPT for no@ours.example on day 0 {FROM}"),
         ("MAIL", "", f"Never reached us: refused at MAIL from a@x.example on day 0 {FROM}"),
         ("DATA", "me@ours.example", f"Refused while its content came for me@ours.example on day 0 {FROM}"),
+        ("END", "me@ours.example", f"Put off for me@ours.example on day 0 {FROM}"),
     ],
 )
 def test_a_message_that_was_never_read(stage: str, rcpt_to: str, words: str):
