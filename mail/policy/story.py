@@ -195,6 +195,8 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
             ),
         )
         yield from _of_recipient(message, recipient, record.at)
+    elif detail.get("ruleset_id"):
+        yield "ruleset", f"{detail['ruleset_id']}, into {detail.get('ruleset_mailbox')}"
     if detail.get("action") == REJECTS_TO_MAILBOX:
         yield "instead", _instead(detail)
     if record.direction == "out":
