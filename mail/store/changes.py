@@ -17,11 +17,12 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from mail.errors import NoSuchAddress, NoSuchMailbox, OverQuota
 from mail.events import Event, Expunged, FlagsChanged, MailboxKeywords, MessageAdded
 from mail.now import Clock
+from mail.store import traces
 from mail.store.engine import Store
 from mail.store.flags import DELETED, SEEN
 from mail.store.learning import Learning, Place
 from mail.store.rows import NewMessage, is_one_of, join_keywords, many, plain, upsert
-from mail.store.schema import account, blob, blob_content, dmarc_evaluation, mailbox, mailbox_keyword, message, trace
+from mail.store.schema import account, blob, blob_content, dmarc_evaluation, mailbox, mailbox_keyword, message
 
 
 class Publisher(Protocol):
@@ -84,7 +85,6 @@ _KEYWORDS = select(mailbox_keyword.c.keyword)
 _ADD_BLOBS = insert(blob)
 _ADD_CONTENTS = insert(blob_content)
 _ADD_MESSAGES = insert(message)
-_ADD_TRACES = insert(trace)
 _ADD_EVALUATIONS = insert(dmarc_evaluation)
 _WRITE_MAILBOX = (
     update(mailbox)
@@ -363,11 +363,11 @@ class Changes:
             (_ADD_BLOBS, self.blob_rows),
             (_ADD_CONTENTS, self.content_rows),
             (_ADD_MESSAGES, self.message_rows),
-            (_ADD_TRACES, self.trace_rows),
             (_ADD_EVALUATIONS, self.evaluation_rows),
         ):
             if rows:
                 self.tx.execute(statement, rows)
+        traces.add(self.tx, self.trace_rows)
         self.blob_rows, self.content_rows, self.message_rows, self.trace_rows = [], [], [], []
         self.evaluation_rows = []
         self.learning.flush()
