@@ -26,6 +26,7 @@ from mail.receive.gather import Checks, Envelope
 from mail.receive.handover import Answer, arguments, hand_over
 from mail.receive.look import look, words_in
 from mail.receive.simulate import at_end
+from mail.receive.turn import Turn
 from mail.runtime.world import World, open_world
 from mail.smtp.envelope import Mail
 from mail.smtp.limits import MX_PATIENCE
@@ -124,6 +125,7 @@ class MxSession(Session):
             received_at=received_at,
             size=spool.size,
             with_evaluation=self.service.with_evaluations,
+            turn=Turn.FIRST if self.service.first_time_delay else Turn.ONLY,
         )
         if early:
             self.log.info("early-input", reason="content came before our 354")
@@ -156,7 +158,6 @@ class MxSession(Session):
         them (features S02).
         """
         call, descriptor = self.service.keeper.call, spool.seal()
-        asked["waited"] = not self.service.first_time_delay
         answer = await hand_over(call, asked, descriptor)
         if answer.readers:
             self.service.readers.update(answer.readers)
@@ -169,7 +170,7 @@ class MxSession(Session):
             if self.service.draining:
                 return Answer(SHUTTING_DOWN)
             await asyncio.sleep(min(DELAY_STEP_SECONDS, self.service.first_time_delay))
-        return await hand_over(call, asked | {"waited": True, "counted": True}, descriptor)
+        return await hand_over(call, asked | {"turn": Turn.AGAIN}, descriptor)
 
     def _hop(self, mail: Mail) -> Hop:
         tls = f"{self.tls.version()} {self.tls.cipher()[0]}" if self.tls is not None else ""  # type: ignore[index]

@@ -67,17 +67,23 @@ class Service:
     async def keep_time(self) -> None:
         """Until cancelled: every deadline of every session, once a second."""
         loop = asyncio.get_running_loop()
-        before = loop.time()
+        async with asyncio.TaskGroup() as beside:
+            beside.create_task(self._tell_refusals())
+            while True:
+                before = loop.time()
+                await asyncio.sleep(TICK_SECONDS)
+                now = loop.time()
+                if now - before - TICK_SECONDS > STALL_SECONDS:
+                    # Security EX-9: something kept the loop from its work.
+                    self.log.warning("smtp-loop-stalled", ms=int(1000 * (now - before - TICK_SECONDS)))
+                for session in list(self.sessions):
+                    session.look_at_time(now)
+
+    async def _tell_refusals(self) -> None:
+        """By itself: a keeper that is away takes seconds to find out, and deadlines do not wait for it."""
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            now = loop.time()
-            if now - before - TICK_SECONDS > STALL_SECONDS:
-                # Security EX-9: something kept the loop from its work.
-                self.log.warning("smtp-loop-stalled", ms=int(1000 * (now - before - TICK_SECONDS)))
-            for session in list(self.sessions):
-                session.look_at_time(now)
             await self.refusals.flush()
-            before = loop.time()
 
     async def drain(self) -> None:
         """Those between messages are told at once, those in one may finish it (security §3.10)."""

@@ -4,12 +4,13 @@
 """
 
 import asyncio
+from dataclasses import replace
 
 from listeners.smtp.conversation import Conversation
 from listeners.smtp.transaction import NO_ROOM, Body, Transaction, Wanted
 from mail.address import Address, parse_domain
 from mail.errors import BadAddress, MailError
-from mail.receive.refusals import SENTENCES, Refusal
+from mail.receive.refusals import SENTENCES, Refusal, reason_for
 from mail.receive.simulate import Simulated, at_mail, at_rcpt
 from mail.smtp import envelope
 from mail.smtp.commands import COMMANDS
@@ -183,7 +184,9 @@ class Session(Conversation):
             return await self.take(transaction, body, early=early)
         except MailError as error:
             self.log.warning("message-deferred", error=str(error), kind=type(error).__name__)
-            return reply_for(error)
+            reply = reply_for(error)
+            # What is refused for good was judged, by whoever has the word for it.
+            return replace(reply, reason=reason_for(error)) if reply.code < 500 else reply
 
     async def take(self, transaction: Transaction, body: Body, *, early: bool) -> Reply:
         """Have the message stored, durably, and say so; or say why not."""

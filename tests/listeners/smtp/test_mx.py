@@ -7,11 +7,13 @@ import pytest
 
 from listeners.serve import Origin
 from listeners.smtp.mx import MxService, MxSession
+from listeners.smtp.transaction import Body
 from mail import srs
 from mail.accounts import snapshot
 from mail.accounts.routing import AccountRule, AddressRule, AliasRule, DomainRule, Tables
 from mail.address import parse_address
 from mail.dns.fake import FakeResolver
+from mail.errors import MailError, NotAllowed, StorageFault, StorageFull
 from mail.log import Log
 from mail.metrics import Metrics
 from mail.now import SetClock
@@ -229,3 +231,30 @@ async def test_who_is_refused_leaves_a_word_for_the_trace(dialog: Dialog, addres
     await dialog.rcpt(address)
     noted = dialog.session.service.refusals._waiting
     assert [(one.rcpt_to, one.reason) for one in noted] == [(address, reason)]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (StorageFault("EIO"), [("ann@a.example", 451, "not-stored"), ("team@a.example", 451, "not-stored")]),
+        (StorageFull("ENOSPC"), [("ann@a.example", 452, "no-space"), ("team@a.example", 452, "no-space")]),
+        (NotAllowed(), []),
+    ],
+)
+async def test_what_the_keeper_could_not_take_leaves_a_word_too(
+    dialog: Dialog, error: MailError, words: list[tuple[str, int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def take(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(dialog.session, "take", take)
+    await begun(dialog)
+    await dialog.rcpt("ann@a.example")
+    await dialog.rcpt("team@a.example")
+    session, transaction = dialog.session, dialog.session.transaction
+    assert transaction is not None
+    await session._finish(transaction, Body(session.service.spool_folder, 1000), early=False)
+    noted = session.service.refusals._waiting
+    assert [(one.rcpt_to, one.code, one.reason) for one in noted] == words
+    # And its text is that of the error, for whoever asks why.
+    assert all(one.text == error.public for one in noted)
