@@ -5,6 +5,7 @@ result of its own, which the delivery worker takes for the reply of a server.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from listeners.keeper.receiving import Commit, Contents
@@ -15,7 +16,7 @@ from mail.address import Address, parse_address
 from mail.errors import Invalid, MailError, NoSuchAddress, NotAllowed
 from mail.imap.summary import Summary
 from mail.receive.forwarding import forwards
-from mail.store import arrivals
+from mail.store import arrivals, queue
 from mail.store.arrivals import Delivery, LocalRecipient, Placed
 from mail.store.blob_rows import BlobRow
 from mail.store.blobs import Staged
@@ -78,7 +79,7 @@ class LocalMail:
                 dict(args.get("facts") or {}),
             )
             placed = arrivals.deliver(changes, delivery)
-            self._forward(changes, delivery, expansion, sender, prefixes, tables, smtputf8=bool(args.get("smtputf8")))
+            self._forward(changes, delivery, expansion, sender, prefixes, tables, args)
             blob_of.append(blob.id)
             return placed
 
@@ -93,8 +94,7 @@ class LocalMail:
         sender: Address | None,
         prefixes: dict[str, bytes],
         tables: Tables,
-        *,
-        smtputf8: bool,
+        args: dict[str, Any],
     ) -> None:
         if not expansion.outside or tables.postmaster_account is None:
             return
@@ -106,14 +106,26 @@ class LocalMail:
             now=changes.now,
             prefix=prefixes.__getitem__,
         )
+        silent = _silent(args["recipients"])
+        sent = [replace(one, return_to=queue.NOBODY) if one.rcpt_to in silent else one for one in sent]
         arrivals.forward(
             changes,
             delivery,
             sent,
             account_id=tables.postmaster_account,
             expires_at=changes.now + self._give_up_ms,
-            smtputf8=smtputf8,
+            smtputf8=bool(args.get("smtputf8")),
+            require_tls=args.get("require_tls"),
         )
+
+
+def _silent(recipients: list[dict[str, Any]]) -> set[str]:
+    """Those of whose failures the sender asked not to hear: nor of what fails where they lead (RFC 3461 §5.2.7)."""
+    return {
+        str(parse_address(str(one["address"]), strict=False))
+        for one in recipients
+        if one.get("notify") and "FAILURE" not in str(one["notify"]).split(",")
+    }
 
 
 def _results(placed: list[Placed], expansion: Expansion) -> list[dict[str, Any]]:
