@@ -16,7 +16,7 @@ from listeners.keeper.submissions import Asked
 from listeners.rpc import Request, Verb
 from mail.accounts.routing import Tables
 from mail.address import parse_address
-from mail.errors import Invalid, MailError, MessageLimit, NoSuchAddress, NotAllowed, RecipientLimit
+from mail.errors import Invalid, MailError, MessageLimit, NoSuchAddress, NotAllowed, RecipientLimit, SendLimit
 from mail.imap.summary import Summary
 from mail.metrics import Counted
 from mail.now import Clock
@@ -120,9 +120,13 @@ class Verbs:
         self._check_sender(account_id, asked.mail_from)
         addresses = [one.rcpt_to for one in asked.recipients]
 
-        def write(changes: Changes, staged: list[Staged]) -> tuple[int, list[int]]:
-            # For every door, for every door asks here; and with what it counts or not at all.
-            send_limits.count(changes.tx, account_id, addresses, changes.now)
+        def write(changes: Changes, staged: list[Staged]) -> tuple[int, list[int]] | SendLimit:
+            try:
+                # For every door, for every door asks here.
+                send_limits.count(changes.tx, account_id, addresses, changes.now)
+            except SendLimit as error:
+                # Nothing was written: the rest of the batch need not be done again for it.
+                return error
             return arrivals.submit(changes, asked.submission(BlobRow.of(staged[0], changes.now)))
 
         try:

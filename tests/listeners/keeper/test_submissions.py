@@ -1,5 +1,6 @@
 """What `submit` takes and keeps of a submission, and the limits it holds everybody to."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,15 @@ async def test_a_listener_that_was_taken_over_is_held_to_the_bounds(office: Offi
     too_far = office.clock.wall_ms() + 1000 * INTERVAL_MAX + 61_000
     with pytest.raises(Invalid):
         await submit(office, "x@out.example", hold_until_at=too_far)
+
+
+async def test_a_refusal_takes_no_neighbour_with_it(office: Office) -> None:
+    with office.store.write() as tx:
+        send_limits.change_limits(tx, office.ann, max_outgoing_messages_per_day=5)
+    answers = await asyncio.gather(*(submit(office, "b@out.example") for _ in range(9)), return_exceptions=True)
+    assert sum(isinstance(one, MessageLimit) for one in answers) == 4
+    assert sum(isinstance(one, dict) for one in answers) == queued(office) == 5
+    assert office.wrong() == [] and len(list(office.blobs.stored())) == 0
 
 
 async def test_limits_hold_whichever_door_it_came_by(office: Office) -> None:
