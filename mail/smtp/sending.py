@@ -191,9 +191,13 @@ def _rcpt(client: SmtpClient, recipient: Recipient, utf8: bool) -> str:
 
 def _unitext(address: str, utf8: bool) -> str:
     """An internationalized original recipient, in ASCII where the transaction is (RFC 6533 §3). What came from a client
-    has its transfer form already, which stays.
+    has its transfer form already, which stays; of one of our own nothing may end the parameter.
     """
-    return "".join(one if one not in "+=" and (utf8 or one.isascii()) else f"\\x{{{ord(one):X}}}" for one in address)
+
+    def plain(one: str) -> bool:
+        return "!" <= one <= "~" if one.isascii() else utf8
+
+    return "".join(one if plain(one) and one not in "+=" else f"\\x{{{ord(one):X}}}" for one in address)
 
 
 def _too_many(replies: list[Reply]) -> list[int]:

@@ -292,11 +292,11 @@ async def test_an_original_recipient_is_ascii_where_the_transaction_is():
     async with running_sink() as sink:
         client = await connected(sink)
         for to in ("b@x", "bücher@x"):
-            wanted = Envelope("a@us.test", (Recipient(to, "", "utf-8;jürgen+a@x"),), 10)
+            wanted = Envelope("a@us.test", (Recipient(to, "", "utf-8;jürgen+a b@x"),), 10)
             await send(client, wanted, iter([CONTENT]), Dots())
         rcpts = [command for command in sink.commands if command.startswith("RCPT")]
-        assert rcpts[0] == r"RCPT TO:<b@x> ORCPT=utf-8;j\x{FC}rgen\x{2B}a@x"
-        assert rcpts[1] == r"RCPT TO:<bücher@x> ORCPT=utf-8;jürgen\x{2B}a@x"
+        assert rcpts[0] == r"RCPT TO:<b@x> ORCPT=utf-8;j\x{FC}rgen\x{2B}a\x{20}b@x"
+        assert rcpts[1] == r"RCPT TO:<bücher@x> ORCPT=utf-8;jürgen\x{2B}a\x{20}b@x"
         client.close()
 
 
