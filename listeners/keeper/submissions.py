@@ -21,6 +21,8 @@ from mail.submit.extra import OCTETS_MAX
 RECIPIENTS_MAX = 1000
 # What may lie between the clocks of two processes, and between the look at them.
 CLOCK_MS = 60_000
+_RET = frozenset({"FULL", "HDRS"})
+_NOTIFY = frozenset({"NEVER", "SUCCESS", "FAILURE", "DELAY"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,10 @@ class Asked:
     prefix: bytes
     release_at: int
     require_tls: bool | None
+    future_release: str
     extra: str
+    envid: str
+    ret: str
     args: dict[str, Any]
 
     @classmethod
@@ -54,7 +59,10 @@ class Asked:
             prefix=str(args.get("prefix") or "").encode("latin-1"),
             release_at=release_at,
             require_tls=require_tls,
+            future_release=_text(args.get("future_release"), 60),
             extra=_extra(args.get("extra") or {}),
+            envid=_text(args.get("envid"), 100),
+            ret=_one_of(args.get("ret"), _RET),
             args=args,
         )
 
@@ -70,13 +78,13 @@ class Asked:
             prefix=self.prefix,
             message_id=self.summary.message_id,
             subject=self.summary.subject[:200],
-            envid=str(args.get("envid") or ""),
-            ret=str(args.get("ret") or ""),
+            envid=self.envid,
+            ret=self.ret,
             eightbit=bool(args.get("eightbit")),
             smtputf8=bool(args.get("smtputf8")),
             require_tls=self.require_tls,
             release_at=self.release_at,
-            future_release=str(args.get("future_release") or "")[:100],
+            future_release=self.future_release,
             extra=self.extra,
             cid=str(args.get("cid") or ""),
         )
@@ -95,10 +103,29 @@ def _recipients(listed: Any, first: int, give_up_ms: int) -> tuple[NewRecipient,
                 domain=address.domain,
                 next_attempt_at=first,
                 expires_at=first + give_up_ms,
-                orcpt=str(one.get("orcpt") or ""),
-                notify=str(one.get("notify") or ""),
+                orcpt=_text(one.get("orcpt"), 500),
+                notify=_notify(one.get("notify")),
             )
     return tuple(made.values())
+
+
+def _text(given: Any, most: int) -> str:
+    """What goes into commands and notices as it is: one line, not long."""
+    text = str(given or "")
+    if len(text) > most or not text.isprintable():
+        raise Invalid("text of a parameter")
+    return text
+
+
+def _one_of(given: Any, words: frozenset[str]) -> str:
+    word = str(given or "")
+    if word and word not in words:
+        raise Invalid(f"parameter: {word[:40]!r}")
+    return word
+
+
+def _notify(given: Any) -> str:
+    return ",".join(_one_of(word, _NOTIFY) for word in str(given or "").split(","))
 
 
 def _extra(given: Any) -> str:

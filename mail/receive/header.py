@@ -67,7 +67,8 @@ def without_forged(header: bytes, hostname: str) -> bytes:
         position = end.end()
     if not _is_ours(header[position:], hostname):
         kept.append(header[position:])
-    return b"".join(kept)
+    made = b"".join(kept)
+    return header if len(made) == len(header) else made
 
 
 def _is_ours(field: bytes, hostname: str) -> bool:

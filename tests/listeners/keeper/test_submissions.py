@@ -88,6 +88,12 @@ async def test_nothing_asked_is_nothing_kept(office: Office) -> None:
     [
         {"require_tls": "yes"},
         {"extra": ["x"]},
+        {"ret": "ALL"},
+        {"envid": "x\ny"},
+        {"envid": "x" * 101},
+        {"future_release": "for;1\r\nX: y"},
+        {"recipients": [{"address": "x@out.example", "notify": "NEVER SIZE=1"}]},
+        {"recipients": [{"address": "x@out.example", "orcpt": "rfc822;a\r\nb"}]},
         {"extra": {"A": "y" * OCTETS_MAX}},
         {"recipients": []},
         {"recipients": [{"address": f"r{number}@x.example"} for number in range(1001)]},
