@@ -11,7 +11,7 @@ from listeners.serve import Door, Origin, inherited, serve
 from listeners.smtp.mx import BUSY, NO_SUCH_USER, service_of
 from listeners.smtp.reading import looked_at
 from listeners.smtp.service import Service
-from listeners.smtp.session import Session
+from listeners.smtp.session import TOO_LARGE, Session
 from listeners.smtp.transaction import NO_ROOM, Body, Transaction
 from listeners.tallies import Tallies
 from listeners.tls import Certificate
@@ -173,6 +173,8 @@ class SubmissionSession(Session):
             except OSError:
                 return NO_ROOM
             summary = await looked_at(body.spool, summarized)
+        if body.spool.size > self.service.max_message_bytes:
+            return TOO_LARGE
         if summary is None:
             return TOO_COMPLEX
         assert self.user is not None
@@ -206,7 +208,7 @@ class SubmissionSession(Session):
             "size": body.spool.size,
             "eightbit": mail.eightbit or body.content.eightbit,
             "smtputf8": mail.smtputf8,
-            # RFC 8689 §3: who demands TLS is not heard when the header says it may be done without.
+            # RFC 8689 §3: the field is not heard beside the parameter.
             "require_tls": True if mail.require_tls else False if checked.tls_required_no else None,
             "hold_until_at": transaction.release_at,
             "future_release": mail.hold,
