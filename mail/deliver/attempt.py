@@ -81,6 +81,7 @@ def envelope_of(recipients: tuple[Claimed, ...], header: bytes) -> Envelope:
         smtputf8=first.smtputf8 and not header.isascii(),
         envid=first.envid,
         ret=first.ret,
+        require_tls=first.require_tls is True,
     )
 
 

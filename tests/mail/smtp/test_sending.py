@@ -2,10 +2,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from mail.deliver.dial import opportunistic_context
 from mail.smtp.client import SmtpClient, Timers
 from mail.smtp.sending import Envelope, Recipient, Sent, send
 from mail.smtp.wire import ConversationFailed
-from tests.deliver_sink import DRIP, DROP, ENDLESS, HANG, Answers, Sink, running_sink
+from tests.deliver_sink import DRIP, DROP, ENDLESS, HANG, Answers, Sink, certified, running_sink
 
 SHORT = Timers(connect=0.5, greeting=0.5, command=0.2, data_start=0.2, data_block=0.3, data_end=0.2, handshake=0.3)
 CONTENT = b"Subject: x\r\n\r\n.dots\r\n..\r\nend\r\n"
@@ -283,6 +284,39 @@ async def test_dsn_parameters_are_passed_on_where_they_are_understood():
         client = await connected(sink)
         await send(client, wanted, iter([CONTENT]), Dots())
         assert sink.commands[1:5] == ["MAIL FROM:<a@us.test>", "RCPT TO:<b@x>", "RCPT TO:<c@x>", "RCPT TO:<d@x>"]
+        client.close()
+
+
+async def test_an_original_recipient_is_ascii_where_the_transaction_is():
+    """RFC 6533 §3: utf-8-addr-xtext and utf-8-addr-unitext."""
+    async with running_sink() as sink:
+        client = await connected(sink)
+        for to in ("b@x", "bücher@x"):
+            wanted = Envelope("a@us.test", (Recipient(to, "", "utf-8;jürgen+a b@x"),), 10)
+            await send(client, wanted, iter([CONTENT]), Dots())
+        rcpts = [command for command in sink.commands if command.startswith("RCPT")]
+        assert rcpts[0] == r"RCPT TO:<b@x> ORCPT=utf-8;j\x{FC}rgen\x{2B}a\x{20}b@x"
+        assert rcpts[1] == r"RCPT TO:<bücher@x> ORCPT=utf-8;jürgen\x{2B}a\x{20}b@x"
+        client.close()
+
+
+@pytest.mark.parametrize("mail_from", ["a@us.test", ""])
+async def test_what_demands_tls_goes_only_where_tls_is_promised(tmp_path, mail_from):
+    """RFC 8689 §2; a notification is not held back by it (§5)."""
+    wanted = Envelope(mail_from, (Recipient("b@x"),), 10, require_tls=True)
+    # In the clear the keyword promises nothing.
+    async with running_sink(extensions=("REQUIRETLS",)) as sink:
+        client = await connected(sink)
+        sent = await send(client, wanted, iter([CONTENT]), Dots())
+        assert codes(sent) == ([554] if mail_from else [250])
+        assert mail_from or sink.commands[1] == "MAIL FROM:<>"
+        assert not mail_from or sent.replies[0].enhanced == "5.7.30"
+        client.close()
+    async with running_sink(extensions=("REQUIRETLS",), tls=certified(tmp_path).context) as sink:
+        client = await connected(sink)
+        await client.start_tls(opportunistic_context(), "sink.test")
+        assert codes(await send(client, wanted, iter([CONTENT]), Dots())) == [250]
+        assert any(one == f"MAIL FROM:<{mail_from}> REQUIRETLS" for one in sink.commands)
         client.close()
 
 
