@@ -4,12 +4,12 @@ import asyncio
 import base64
 import ipaddress
 import mmap
+from functools import partial
 
 from listeners.limits import ConnectionLimits
 from listeners.serve import Door, Origin, inherited, serve
-from listeners.smtp.mx import BUSY, NO_SUCH_USER, service_of
 from listeners.smtp.reading import looked_at
-from listeners.smtp.service import Service
+from listeners.smtp.service import BUSY, NO_SUCH_USER, Service, shared
 from listeners.smtp.session import Session
 from listeners.smtp.transaction import Body, Transaction
 from listeners.tallies import Tallies
@@ -27,6 +27,7 @@ from mail.smtp.limits import SUBMISSION_PATIENCE
 from mail.smtp.replies import BadCommand, Reply
 from mail.smtp.trace_fields import Hop, protocol
 from mail.submit.check import Checked, check
+from mail.submit.signing import signatures
 
 NEEDS_TLS = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
 NEEDS_AUTH = Reply(530, "5.7.0", "Authentication required")
@@ -164,7 +165,10 @@ class SubmissionSession(Session):
             return checked.refusal
         assert checked.summary is not None and self.user is not None
         mail = transaction.mail
-        prefix = self._received(transaction) + checked.added
+        signed = await signatures(
+            partial(looked_at, body.spool), checked.added, self.service.routing, self.service.sign
+        )
+        prefix = signed + self._received(transaction) + checked.added
         arguments = {
             "cid": self.origin.cid,
             "ticket": self.user.ticket,
@@ -221,9 +225,9 @@ async def listen(world: World) -> None:
     if settings.tls_client_cert:
         certificates.append(Certificate(settings.tls_client_cert, settings.tls_client_key, alpn="smtp", log=world.log))
     certificate = certificates[0] if certificates else None
-    service = service_of(world, certificate)
-    service.patience = SUBMISSION_PATIENCE
-    service.plaintext_login = settings.plaintext_login
+    service = Service(
+        patience=SUBMISSION_PATIENCE, plaintext_login=settings.plaintext_login, **shared(world, certificate)
+    )
 
     def door(name: str, implicit: Certificate | None) -> Door:
         return Door(
