@@ -13,7 +13,7 @@ from mail.errors import NotAllowed
 
 # By the users of the process table (roles/supervisor/defaults/main.yml).
 MAY: Mapping[str, tuple[str, ...]] = {
-    "sign": ("mailstead-sub",),
+    "sign": ("mailstead-sub", "mailstead-out"),
     "list": ("mailstead-chores", "mailstead-web"),
     # Of retired selectors: workers/dkim_keys.py.
     "remove": ("mailstead-chores",),

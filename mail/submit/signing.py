@@ -37,6 +37,19 @@ async def signatures(look: Look, added: bytes, routing: Routing, sign: Client) -
     return b"" if order is None else await _asked(sign, order)
 
 
+async def notice_signatures(octets: bytes, hostname: str, routing: Routing, sign: Client) -> bytes:
+    """The same for a notice of the host's own, from postmaster at its name: by the nearest domain above it that signs.
+
+    Raises CannotSign.
+    """
+    labels = hostname.lower().split(".")
+    for name in (".".join(labels[at:]) for at in range(len(labels))):
+        rule = routing.domain(name)
+        if rule is not None and rule.selectors:
+            return await _asked(sign, Order(rule.name, rule.selectors, "", prepare(octets, parse_header(octets))))
+    return b""
+
+
 def order_of(octets: Octets, *, added: bytes, routing: Routing) -> Order | None:
     """What to ask of the sign process; None when nobody signs for the author's domain."""
     header, in_front = parse_header(octets), parse_header(added)

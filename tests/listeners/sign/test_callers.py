@@ -8,7 +8,7 @@ from listeners.sign.callers import MAY, Callers
 from mail.errors import NotAllowed
 from tests.house.tree import ROOT
 
-UIDS = {"mailstead-sub": 101, "mailstead-chores": 102, "mailstead-mx": 103}
+UIDS = {"mailstead-sub": 101, "mailstead-chores": 102, "mailstead-mx": 103, "mailstead-out": 104}
 
 
 def may(callers: Callers, verb: str, uid: int) -> bool:
@@ -23,6 +23,7 @@ def may(callers: Callers, verb: str, uid: int) -> bool:
     ("verb", "user", "allowed"),
     [
         ("sign", "mailstead-sub", True),
+        ("sign", "mailstead-out", True),
         ("sign", "mailstead-mx", False),
         ("sign", "mailstead-chores", False),
         ("make", "mailstead-sub", False),
@@ -43,7 +44,7 @@ def test_root_and_the_process_itself_may_do_everything():
 
 def test_a_host_without_these_users_lets_nobody_else_in():
     assert Callers({}).all == {0, os.getuid()}
-    assert Callers(UIDS).all == {0, os.getuid(), 101, 102}
+    assert Callers(UIDS).all == {0, os.getuid(), 101, 102, 104}
 
 
 def test_the_users_are_those_of_the_process_table():

@@ -21,7 +21,7 @@ from mail.message.fields import parse_header
 from mail.now import SystemClock
 from mail.rpc import Client
 from mail.runtime.world import build_world
-from mail.submit.signing import Look, order_of, signatures
+from mail.submit.signing import Look, notice_signatures, order_of, signatures
 from tests.dkim_signer import MESSAGE
 
 RULES = (
@@ -91,6 +91,28 @@ async def test_what_comes_back_verifies(routing: Routing, tmp_path: Path):
     now = SystemClock().wall_ms() // 1000
     found = await verify(message, parse_header(message), FakeResolver(records), now=now)
     assert [one.result for one in found] == ["pass", "pass"]
+
+
+@pytest.mark.parametrize(
+    ("hostname", "signer"), [("a.example", "a.example"), ("mx.far.a.example", "a.example"), ("far.example", "")]
+)
+async def test_a_notice_is_signed_by_the_nearest_domain_above_the_host(
+    routing: Routing, tmp_path: Path, hostname: str, signer: str
+):
+    asked: list[Any] = []
+
+    async def answer(request: Request) -> dict[str, Any]:
+        asked.append(request.args)
+        return {"fields": "x"}
+
+    log = build_world("sign", Settings(hostname="us.test", data_dir=tmp_path, run_dir=tmp_path)).log
+    server = Server(tmp_path / "sign.sock", {"sign": answer}, allowed_uids=None, log=log)
+    await server.start()
+    client = Client(tmp_path / "sign.sock")
+    assert await notice_signatures(MESSAGE, hostname, routing, client) == (b"x" if signer else b"")
+    assert [(one["domain"], one["identity"]) for one in asked] == ([(signer, "")] if signer else [])
+    await client.close()
+    await server.stop()
 
 
 async def test_without_the_sign_process_it_cannot_be_signed(
