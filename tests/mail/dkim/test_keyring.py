@@ -3,7 +3,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPrivateNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mail.dkim import keyring as keyrings
 from mail.dkim.key import parse_key
@@ -92,6 +93,18 @@ def test_a_file_that_holds_no_key_of_ours_is_told(keyring: Keyring):
         keyring.key("a.example", "one")
     with pytest.raises(Invalid):
         keyring.make("a.example", "two", "dsa")
+
+
+def test_a_damaged_key_signs_nothing(keyring: Keyring):
+    private = keyring.make("a.example", "one", "rsa").private
+    numbers = private.private_numbers()  # type: ignore[union-attr]
+    wrong = RSAPrivateNumbers(
+        numbers.p, numbers.q, numbers.d ^ 4, numbers.dmp1 ^ 4, numbers.dmq1, numbers.iqmp, numbers.public_numbers
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    octets = wrong.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (keyring._folder / "a.example/one.pem").write_bytes(octets)
+    with pytest.raises(Invalid, match="damaged"):
+        keyring.key("a.example", "one")
 
 
 def test_only_so_many_keys_stay_loaded(keyring: Keyring, monkeypatch: pytest.MonkeyPatch):

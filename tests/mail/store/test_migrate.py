@@ -35,3 +35,18 @@ def test_a_newer_schema_is_refused_and_left_alone(open_empty: Callable[[], Store
     for refuse in (revision.check, migrate.upgrade):
         with pytest.raises(WrongVersion, match="newer"):
             refuse(store)
+
+
+def test_a_database_of_the_first_release_gets_what_came_later(open_empty: Callable[[], Store]) -> None:
+    store = open_empty()
+    migrate.upgrade(store)
+    with store.write() as connection:
+        connection.execute(text("DROP TABLE dkim_key"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with pytest.raises(WrongVersion, match="mailctl migrate"):
+        revision.check(store)
+    migrate.upgrade(store)
+    revision.check(store)
+    with store.read() as connection:
+        assert inspect(connection).has_table("dkim_key")
+        assert [one["name"] for one in inspect(connection).get_indexes("dkim_key")] == ["dkim_selector_once"]
