@@ -165,9 +165,8 @@ class SubmissionSession(Session):
             return checked.refusal
         assert checked.summary is not None and self.user is not None
         mail = transaction.mail
-        signed = await signatures(
-            partial(looked_at, body.spool), checked.added, self.service.routing, self.service.sign
-        )
+        look = partial(looked_at, body.spool)
+        signed = await signatures(look, self.service.routing, self.service.sign, added=checked.added)
         prefix = signed + self._received(transaction) + checked.added
         arguments = {
             "cid": self.origin.cid,

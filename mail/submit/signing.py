@@ -27,7 +27,7 @@ Make = Callable[[Octets], Order | None]
 Look = Callable[[Make], Awaitable[Order | None]]
 
 
-async def signatures(look: Look, added: bytes, routing: Routing, sign: Client) -> bytes:
+async def signatures(look: Look, routing: Routing, sign: Client, *, added: bytes = b"") -> bytes:
     """The fields to put on top of a message; none when its author's domain does not sign.
 
     `look` gives the message's octets to a function, in a thread where they are many; `added` are fields that will stand

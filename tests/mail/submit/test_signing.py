@@ -73,7 +73,7 @@ def test_an_author_that_we_add_is_the_author(routing: Routing):
 
 async def test_a_message_that_nobody_signs_for_asks_nobody(routing: Routing, tmp_path: Path):
     sign = Client(tmp_path / "nobody.sock")
-    assert await signatures(looking(by("x@plain.example")), b"", routing, sign) == b""
+    assert await signatures(looking(by("x@plain.example")), routing, sign) == b""
 
 
 async def test_what_comes_back_verifies(routing: Routing, tmp_path: Path):
@@ -85,7 +85,7 @@ async def test_what_comes_back_verifies(routing: Routing, tmp_path: Path):
     server = Server(tmp_path / "sign.sock", sign.verbs(), allowed_uids=None, log=sign.world.log)
     await server.start()
     client = Client(tmp_path / "sign.sock")
-    message = await signatures(looking(MESSAGE), b"X: y\r\n", routing, client) + b"X: y\r\n" + MESSAGE
+    message = await signatures(looking(MESSAGE), routing, client, added=b"X: y\r\n") + b"X: y\r\n" + MESSAGE
     await client.close()
     await server.stop()
     now = SystemClock().wall_ms() // 1000
@@ -120,7 +120,7 @@ async def test_without_the_sign_process_it_cannot_be_signed(
 ):
     monkeypatch.setattr(rpc, "CONNECT_SECONDS", 0.1)
     with pytest.raises(CannotSign, match="sign is away"):
-        await signatures(looking(MESSAGE), b"", routing, Client(tmp_path / "nobody.sock"))
+        await signatures(looking(MESSAGE), routing, Client(tmp_path / "nobody.sock"))
 
 
 async def test_one_that_is_killed_while_it_works_is_asked_again(routing: Routing, tmp_path: Path, caplog: Any):
@@ -139,7 +139,7 @@ async def test_one_that_is_killed_while_it_works_is_asked_again(routing: Routing
     server = Server(tmp_path / "sign.sock", {"sign": answer}, allowed_uids=None, log=sign.world.log)
     await server.start()
     client = Client(tmp_path / "sign.sock")
-    assert await signatures(looking(MESSAGE), b"", routing, client) == b"DKIM-Signature: v=1\r\n"
+    assert await signatures(looking(MESSAGE), routing, client) == b"DKIM-Signature: v=1\r\n"
     assert asked == 2
     await client.close()
     await server.stop()
@@ -155,6 +155,6 @@ async def test_what_it_refuses_is_not_sent_either(routing: Routing, tmp_path: Pa
     await server.start()
     client = Client(tmp_path / "sign.sock")
     with pytest.raises(CannotSign):
-        await signatures(looking(MESSAGE), b"", routing, client)
+        await signatures(looking(MESSAGE), routing, client)
     await client.close()
     await server.stop()
