@@ -25,12 +25,13 @@ BODY_MAX = 1 << 20
 
 
 def create_app(world: StoredWorld) -> Flask:
-    """The application. Each request that needs the keeper or auth asks through the clients kept here."""
+    """The application. Each request that needs an inner service asks through the clients kept here."""
     app = Flask("app", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=BODY_MAX, PROPAGATE_EXCEPTIONS=False)
     app.extensions["world"] = world
     app.extensions["keeper"] = BlockingClient(world.settings.keeper_socket, timeout=10)
     app.extensions["auth"] = BlockingClient(world.settings.auth_socket, timeout=15)
+    app.extensions["sign"] = BlockingClient(world.settings.sign_socket, timeout=10)
     app.register_blueprint(operations.blueprint)
     errors.register(app, world.log)
     requests = world.metrics.counter("mailstead_web_requests_total", "Requests by status class.", ("status",))

@@ -27,6 +27,12 @@ class Unavailable(MailError):
     public = "service temporarily unavailable, try again later"
 
 
+class CannotSign(MailError):
+    """A message that must be signed could not be: it is never sent without."""
+
+    public = "message cannot be signed now, try again later"
+
+
 class StorageFull(MailError):
     """The disk reserve is reached or a write met ENOSPC. Reads and deletes still work."""
 

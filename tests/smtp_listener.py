@@ -166,6 +166,7 @@ async def running_mx(
         routing=snapshot.Routing(folder / "routing.json", clock=clock),
         keeper=rpc.Client(folder / "keeper.sock"),
         auth=rpc.Client(folder / "auth.sock"),
+        sign=rpc.Client(folder / "sign.sock"),
         clock=clock,
         log=log,
         messages=Metrics().counter("test_total", "", ("listener", "result")),

@@ -4,6 +4,7 @@ import threading
 
 from mail.junk.words import message_numbers
 from mail.runtime.stored import open_stored
+from workers.dkim_keys import KeyWork
 from workers.learn import LearnWork, learn
 from workers.run import work
 from workers.upkeep import UpkeepWork, tidy
@@ -14,7 +15,8 @@ def main() -> None:
         upkeep = UpkeepWork(world)
         world.log.info("started")
         learning = LearnWork(world, message_numbers)
-        jobs = {"upkeep": lambda: tidy(upkeep), "learn": lambda: learn(learning)}
+        keys = KeyWork(world)
+        jobs = {"upkeep": lambda: tidy(upkeep) + keys.tidy(), "learn": lambda: learn(learning)}
         work(world.settings.redis, "chores", jobs, threading.Event(), world.log)
         world.log.info("stopped")
 

@@ -1,7 +1,8 @@
 """What the delivering code works with, made once a process."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from mail.deliver.dial import Dialer
 from mail.deliver.hosts import Finder, is_own_address
@@ -14,6 +15,7 @@ from mail.rpc import Client
 from mail.runtime.stored import StoredWorld
 from mail.store.blobs import BlobStore
 from mail.store.engine import Store
+from mail.submit.signing import notice_signatures
 from workers.leases import Lease, Reaper
 
 SMTP_PORT = 25
@@ -22,7 +24,9 @@ HOUR_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`is_local`: is mail for that domain for accounts of ours. `port` is that of mail exchangers."""
+    """`is_local`: is mail for that domain for accounts of ours. `port` is that of mail exchangers;
+    `sign_notice` gives the fields to put on top of a notice of ours.
+    """
 
     store: Store
     blobs: BlobStore
@@ -40,6 +44,7 @@ class Services:
     is_local: Callable[[str], bool]
     connections_max: int = 50
     simulate_failures: bool = False
+    sign_notice: Callable[[bytes], Awaitable[bytes]] | None = None
     port: int = SMTP_PORT
 
 
@@ -62,6 +67,9 @@ def services_of(world: StoredWorld) -> Services:
         is_local=world.routing.is_local,
         connections_max=settings.deliver_concurrency,
         simulate_failures=settings.simulate_failures,
+        sign_notice=partial(
+            notice_signatures, hostname=settings.hostname, routing=world.routing, sign=Client(settings.sign_socket)
+        ),
     )
 
 

@@ -117,11 +117,24 @@ class Settler:
                 fields["dsns"] = [(kind, place_of[(one.outcome.queue_recipient_id, kind)])]
         descriptors = [_memory_file(notice.octets) for notice in notices]
         try:
-            messages = [_message(notice) for notice in notices]
+            signed = await asyncio.gather(*map(self._signatures, notices))
+            messages = [_message(notice, fields) for notice, fields in zip(notices, signed, strict=True)]
             await services.keeper.call("settle", {"outcomes": outcomes, "messages": messages}, descriptors)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
+
+    async def _signatures(self, notice: Notice) -> bytes:
+        """What goes out to somebody elsewhere is signed. If it cannot be it goes all the same: what it tells of has
+        happened, and must be committed before its lease ends.
+        """
+        if not notice.by_queue or self._services.sign_notice is None:
+            return b""
+        try:
+            return await self._services.sign_notice(notice.octets)
+        except MailError as error:
+            self._services.log.warning("notice-unsigned", error=str(error), cid=notice.cid)
+            return b""
 
 
 def _batch(waiting: list[Judged]) -> int:
@@ -134,12 +147,12 @@ def _batch(waiting: list[Judged]) -> int:
     return min(len(waiting), OUTCOMES_MAX)
 
 
-def _message(notice: Notice) -> dict[str, Any]:
+def _message(notice: Notice, signed: bytes) -> dict[str, Any]:
     return {
         "account_id": notice.account_id,
         "address": notice.address,
         "mailbox": "Inbox",
-        "prefix": notice.prefix.decode("latin-1"),
+        "prefix": (signed + notice.prefix).decode("latin-1"),
         "size": len(notice.octets),
         "summary": summarize(notice.octets).as_json(),
         "cid": notice.cid,

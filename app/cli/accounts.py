@@ -8,6 +8,7 @@ import click
 
 from app.cli.account_options import LIMIT_WORDS, limit_options, rule_options
 from app.cli.context import Context, json_option, pass_context, show, table
+from app.cli.dkim import forgetting_keys, give_keys, words_for_new
 from mail.errors import Invalid
 from mail.homographs import shown_domain
 from mail.now import SystemClock
@@ -53,7 +54,9 @@ def add_domain(
             disabled=disabled,
             account_id=owner,
         )
-    show(row, as_json, f"domain {shown_domain(row.name)} added")
+    given = give_keys(context, row.name)
+    words = [f"domain {shown_domain(row.name)} added", *words_for_new(row.name, given)]
+    show({**asdict(row), "dkim": given}, as_json, words)
 
 
 @domain.command("list")
@@ -132,7 +135,7 @@ def enable_domain(context: Context, name: str, as_json: bool) -> None:
 @pass_context
 def remove_domain(context: Context, name: str, as_json: bool) -> None:
     """Take no more mail for it; it must have no addresses or aliases left but those that came with it."""
-    with context.changing() as changes:
+    with forgetting_keys(context, name), context.changing() as changes:
         accounts.remove_domain(changes.tx, name)
     show({"domain": name, "removed": True}, as_json, f"domain {name} removed")
 

@@ -12,6 +12,7 @@ PLACES = {
     "account": "app.cli.accounts:account",
     "address": "app.cli.accounts:address",
     "alias": "app.cli.aliases:alias",
+    "dkim": "app.cli.dkim:dkim",
     "ruleset": "app.cli.rulesets:ruleset",
     "queue": "app.cli.queue:queue",
     "junk": "app.cli.junk:junk",

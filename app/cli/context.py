@@ -1,4 +1,4 @@
-"""What a command of mailctl may have: the settings, the store, the two inner services, and one way to print.
+"""What a command of mailctl may have: the settings, the store, the inner services, and one way to print.
 
 Who needs no store takes `app.cli.place` and `app.cli.printing` instead, and starts in half the time.
 """
@@ -46,6 +46,9 @@ class Context(Place):
 
     def auth(self, verb: str, args: dict[str, Any]) -> dict[str, Any]:
         return self._ask(self.settings.auth_socket, "auth", verb, args)
+
+    def sign(self, verb: str, args: dict[str, Any]) -> dict[str, Any]:
+        return self._ask(self.settings.sign_socket, "sign", verb, args)
 
     def keeper(self, verb: str, args: dict[str, Any]) -> dict[str, Any]:
         return self._ask(self.settings.keeper_socket, "keeper", verb, args)

@@ -149,7 +149,7 @@ def launch(places: Places) -> "subprocess.Popen[bytes]":
 def wait_until_ready(places: Places, bound: dict[str, list[str]], started: "subprocess.Popen[bytes]") -> None:
     """Each service answers, not a time has passed."""
     waiting = [(name, where) for name in processes.ANSWERING for where in bound[name]]
-    inner = [places.run / f"{name}.sock" for name in ("keeper", "auth", "redis")]
+    inner = [places.run / f"{name}.sock" for name in ("keeper", "auth", "sign", "redis")]
     inner += [places.run / "metrics" / f"{name}.*.sock" for name in ("deliver", "chores", "clock")]
     until = time.monotonic() + READY_SECONDS
     while waiting or inner:

@@ -7,14 +7,18 @@ from app.local import certificates
 from app.local.places import ACCOUNT, ADMIN_PASSWORD, DOMAIN, PASSWORD, Places
 from mail.accounts import passwords
 from mail.config.settings import Settings
+from mail.dkim.keyring import KINDS, Keyring
+from mail.dkim.lifecycle import State
 from mail.errors import NotFound
 from mail.now import SystemClock
 from mail.runtime.stored import open_store
 from mail.sasl import tickets
 from mail.store import accounts, migrate, send_limits
+from mail.store import dkim_keys as dkim_key_rows
 from mail.store.changes import changing
 from mail.store.engine import Store
 from mail.store.secrets import ADMIN, Secrets
+from mail.submit import dkim_keys
 
 UNLIMITED = 10**9
 
@@ -30,6 +34,7 @@ def prepare(places: Places, settings: Settings) -> None:
         certificates.make(places.folder / "ca.pem", keys / "server.pem", keys / "server.key", settings.hostname)
     tickets.make_key(settings.ticket_key)
     account_id = _prepare_store(settings)
+    _prepare_signing(settings)
     _prepare_secrets(settings, account_id)
 
 
@@ -52,6 +57,22 @@ def _prepare_store(settings: Settings) -> int:
                     max_first_time_recipients_per_day=UNLIMITED,
                 )
                 return account_id
+    finally:
+        store.close()
+
+
+def _prepare_signing(settings: Settings) -> None:
+    """Nobody looks these keys up: the domain's mail is signed so that it is seen how."""
+    keyring = Keyring(settings.dkim_keys)
+    keyring.prepare()
+    store = open_store(settings)
+    try:
+        with store.read() as connection:
+            rows = dkim_key_rows.list_keys(connection, DOMAIN)
+        if not rows:
+            made = dkim_keys.make_keys(keyring.make_record, DOMAIN, KINDS, rows, SystemClock().wall_ms())
+            with changing(store, None, clock=SystemClock()) as changes:
+                dkim_keys.write_down(changes.tx, DOMAIN, made, State.ACTIVE, changes.now)
     finally:
         store.close()
 

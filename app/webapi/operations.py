@@ -18,8 +18,8 @@ from mail.store import revision
 blueprint = Blueprint("operations", __name__)
 
 CLOCK_LATE_MS = 20_000
-# Without these mail comes in and goes out a few seconds later.
-WAKERS = {"redis", "clock"}
+# Without the first two mail comes in and goes out a few seconds later; without sign users are told to try again.
+DEGRADING = {"redis", "clock", "sign"}
 
 
 def _world() -> StoredWorld:
@@ -67,16 +67,17 @@ def _clock_ticks() -> None:
 
 @blueprint.get("/healthz")
 def healthz() -> tuple[Response, int]:
-    """Each dependency with its state. 503 when mail cannot come in or be read; wake-ups alone only degrade."""
+    """Each dependency with its state. 503 when mail cannot come in or be read; the others only degrade."""
     checks = {
         "database": _state(lambda: revision.check(_world().store)),
         "keeper": _state(_keeper_takes_mail),
         "auth": _state(lambda: _client("auth").call("allowed", {"ip": "127.0.0.1"})),
+        "sign": _state(lambda: _client("sign").call("list", {"most": 1})),
         "redis": _state(_ping_redis),
         "clock": _state(_clock_ticks),
     }
     broken = [name for name, check in checks.items() if check["state"] != "ok"]
-    state = "ok" if not broken else ("degraded" if WAKERS.issuperset(broken) else "failed")
+    state = "ok" if not broken else ("degraded" if DEGRADING.issuperset(broken) else "failed")
     return jsonify({"state": state, "checks": checks}), 503 if state == "failed" else 200
 
 

@@ -13,7 +13,7 @@ from mail.errors import Invalid
 from mail.log import Log
 from mail.policy.account_rules import AccountRules, parse_rules
 from mail.policy.rulesets import Ruleset, parse_ruleset
-from mail.store import accounts, aliases, incoming
+from mail.store import accounts, aliases, dkim_keys, incoming
 from mail.store.engine import Store
 
 _DEFAULT_RULES = AccountRules()
@@ -69,6 +69,7 @@ class RoutingTables:
     def _read(self) -> Tables:
         with self._store.read() as connection:
             domains = accounts.list_domains(connection)
+            selectors = dkim_keys.signing(connection)
             owners = accounts.list_accounts(connection)
             addresses = accounts.list_addresses(connection)
             listed = aliases.list_aliases(connection)
@@ -79,7 +80,13 @@ class RoutingTables:
         )
         return Tables.build(
             (
-                DomainRule(one.name, one.disabled, one.catchall_separators, one.localpart_case_sensitive)
+                DomainRule(
+                    one.name,
+                    one.disabled,
+                    one.catchall_separators,
+                    one.localpart_case_sensitive,
+                    selectors.get(one.name, ()),
+                )
                 for one in domains
             ),
             (AccountRule(one.id, one.name, one.login_disabled) for one in owners),

@@ -9,7 +9,7 @@ from typing import Any
 from listeners.limits import ConnectionLimits
 from listeners.serve import Door, inherited, serve
 from listeners.smtp.reading import looked_at
-from listeners.smtp.service import SHUTTING_DOWN, Service
+from listeners.smtp.service import BUSY, NO_SUCH_USER, SHUTTING_DOWN, Service, shared
 from listeners.smtp.session import Session
 from listeners.smtp.spool import Spool
 from listeners.smtp.transaction import Body, Transaction
@@ -34,14 +34,9 @@ from mail.smtp.replies import Reply, parse_refusal
 from mail.smtp.trace_fields import Hop, protocol
 
 RELAY_DENIED = Reply(550, "5.7.1", "Relay access denied", "relay-denied")
-NO_SUCH_USER = Reply(550, "5.1.1", "No such user here", "unknown-recipient")
 DOMAIN_DISABLED = Reply(450, "4.2.1", "Mail for this domain is not taken at the moment", "domain-disabled")
 ONE_RECIPIENT = Reply(452, "4.5.3", "One recipient at a time for the null sender", "null-sender-recipients")
 LOOP = Reply(550, "5.4.6", "Routing loop detected", "loop")
-BUSY = {
-    "address": b"421 4.7.0 Too many connections from your address\r\n",
-    "full": b"421 4.3.2 Too many connections, try again later\r\n",
-}
 # How often one that waits looks whether we are to end.
 DELAY_STEP_SECONDS = 0.5
 
@@ -182,8 +177,6 @@ class MxSession(Session):
 
 def service_of(world: World, certificate: Certificate | None) -> MxService:
     settings = world.settings
-    spool = settings.run_dir / "spool"
-    spool.mkdir(mode=0o700, parents=True, exist_ok=True)
     resolver = LiveResolver(settings.resolver) if settings.resolver else None
     return MxService(
         checks=Checks(
@@ -196,22 +189,9 @@ def service_of(world: World, certificate: Certificate | None) -> MxService:
         senders=resolver if settings.refuse_unreachable_senders else None,
         first_time_delay=float(settings.first_time_sender_delay),
         with_evaluations=settings.store_dmarc_evaluations,
-        hostname=settings.hostname,
-        max_message_bytes=settings.max_message_bytes,
-        recipients_max=settings.recipients_max,
         patience=MX_PATIENCE,
-        spool_folder=spool,
-        tls=certificate.context if certificate else None,
         plaintext_login=False,
-        simulate_failures=settings.simulate_failures,
-        routing=world.routing,
-        keeper=world.keeper,
-        auth=world.auth,
-        clock=world.clock,
-        log=world.log,
-        messages=world.metrics.counter(
-            "mailstead_smtp_messages_total", "Messages by listener and result.", ("listener", "result")
-        ),
+        **shared(world, certificate),
     )
 
 

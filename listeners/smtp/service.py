@@ -4,16 +4,18 @@ import asyncio
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from listeners.smtp.connection import Connection
 from listeners.smtp.refusals import Refusals
+from listeners.tls import Certificate
 from mail.accounts.snapshot import Routing
 from mail.errors import MailError
 from mail.log import Log
 from mail.metrics import Counted
 from mail.now import Clock
 from mail.rpc import Client
+from mail.runtime.world import World
 from mail.smtp.limits import Patience
 from mail.smtp.replies import Reply
 
@@ -25,6 +27,11 @@ TICK_SECONDS = 1.0
 STALL_SECONDS = 0.2
 DRAIN_SECONDS = 60.0
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service shutting down")
+NO_SUCH_USER = Reply(550, "5.1.1", "No such user here", "unknown-recipient")
+BUSY = {
+    "address": b"421 4.7.0 Too many connections from your address\r\n",
+    "full": b"421 4.3.2 Too many connections, try again later\r\n",
+}
 
 
 @dataclass(kw_only=True)
@@ -40,6 +47,7 @@ class Service:
     routing: Routing
     keeper: Client
     auth: Client
+    sign: Client
     clock: Clock
     log: Log
     messages: Counted
@@ -97,3 +105,27 @@ class Service:
         for session in list(self.sessions):
             session.say_goodbye(SHUTTING_DOWN)
         await self.refusals.flush()
+
+
+def shared(world: World, certificate: Certificate | None) -> dict[str, Any]:
+    """The fields of a `Service` that are the same for every listener, from its world."""
+    settings = world.settings
+    spool = settings.run_dir / "spool"
+    spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return {
+        "hostname": settings.hostname,
+        "max_message_bytes": settings.max_message_bytes,
+        "recipients_max": settings.recipients_max,
+        "spool_folder": spool,
+        "tls": certificate.context if certificate else None,
+        "simulate_failures": settings.simulate_failures,
+        "routing": world.routing,
+        "keeper": world.keeper,
+        "auth": world.auth,
+        "sign": world.sign,
+        "clock": world.clock,
+        "log": world.log,
+        "messages": world.metrics.counter(
+            "mailstead_smtp_messages_total", "Messages by listener and result.", ("listener", "result")
+        ),
+    }

@@ -4,13 +4,13 @@ import asyncio
 import base64
 import ipaddress
 import mmap
+from functools import partial
 from typing import Any
 
 from listeners.limits import ConnectionLimits
 from listeners.serve import Door, Origin, inherited, serve
-from listeners.smtp.mx import BUSY, NO_SUCH_USER, service_of
 from listeners.smtp.reading import looked_at
-from listeners.smtp.service import Service
+from listeners.smtp.service import BUSY, NO_SUCH_USER, Service, shared
 from listeners.smtp.session import TOO_LARGE, Session
 from listeners.smtp.transaction import NO_ROOM, Body, Transaction
 from listeners.tallies import Tallies
@@ -29,6 +29,7 @@ from mail.smtp.limits import SUBMISSION_PATIENCE
 from mail.smtp.replies import BadCommand, Reply
 from mail.smtp.trace_fields import Hop, protocol
 from mail.submit.check import TOO_COMPLEX, Checked, check, summarized
+from mail.submit.signing import signatures
 
 NEEDS_TLS = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
 NEEDS_AUTH = Reply(530, "5.7.0", "Authentication required")
@@ -178,9 +179,9 @@ class SubmissionSession(Session):
         if summary is None:
             return TOO_COMPLEX
         assert self.user is not None
-        # From here on the spool is what is stored, signed and sent. Who signs does it here, over spool and author; his
-        # fields go in front of these.
-        prefix = self._trace_fields(transaction)
+        # From here on the spool is what is signed, stored and sent.
+        signed = await signatures(partial(looked_at, body.spool), self.service.routing, self.service.sign)
+        prefix = signed + self._trace_fields(transaction)
         arguments = self._arguments(transaction, body, checked) | {
             "prefix": prefix.decode("latin-1"),
             "summary": summary.as_json(),
@@ -256,9 +257,9 @@ async def listen(world: World) -> None:
     if settings.tls_client_cert:
         certificates.append(Certificate(settings.tls_client_cert, settings.tls_client_key, alpn="smtp", log=world.log))
     certificate = certificates[0] if certificates else None
-    service = service_of(world, certificate)
-    service.patience = SUBMISSION_PATIENCE
-    service.plaintext_login = settings.plaintext_login
+    service = Service(
+        patience=SUBMISSION_PATIENCE, plaintext_login=settings.plaintext_login, **shared(world, certificate)
+    )
 
     def door(name: str, implicit: Certificate | None) -> Door:
         return Door(

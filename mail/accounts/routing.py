@@ -77,6 +77,7 @@ class DomainRule:
     disabled: bool
     separators: str
     case_sensitive: bool
+    selectors: tuple[str, ...] = ()  # that sign its mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +299,7 @@ class Tables:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Tables":
         return cls.build(
-            (DomainRule(*row) for row in fields["domains"]),
+            (_domain_rule(*row) for row in fields["domains"]),
             (AccountRule(*row) for row in fields["accounts"]),
             (AddressRule(*row) for row in fields["addresses"]),
             (AliasRule(*(*row, tuple(members))) for *row, members in fields["aliases"]),
@@ -310,6 +311,13 @@ class Tables:
 
 def _row(rule: DomainRule | AccountRule | AddressRule | AliasRule) -> list[Any]:
     return [getattr(rule, name) for name in rule.__dataclass_fields__]
+
+
+def _domain_rule(
+    name: str, disabled: bool, separators: str, case_sensitive: bool, selectors: Iterable[str] = ()
+) -> DomainRule:
+    # Without selectors: the snapshot that the last release left.
+    return DomainRule(name, disabled, separators, case_sensitive, tuple(selectors))
 
 
 def _alias_route(rule: AliasRule, key: str) -> AliasRoute:

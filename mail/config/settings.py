@@ -63,6 +63,11 @@ class Settings:
     tls_mx_key: Path | None = setting(None, help="The key (PEM) of that certificate.")
     tls_client_cert: Path | None = setting(None, help="Certificate chain (PEM) of submission and IMAP.")
     tls_client_key: Path | None = setting(None, help="The key (PEM) of that certificate.")
+    dkim_dir: Path | None = setting(None, help="Private DKIM keys, readable by sign alone; empty: below data_dir.")
+    dkim_overlap_days: int = setting(
+        14, help="How long a replaced DKIM key's record stays published. Signatures are valid for 7 days."
+    )
+    dkim_messages_per_minute: int = setting(30_000, help="Most messages that are signed for one domain in a minute.")
     plaintext_login: bool = setting(
         False, help="Allow AUTH and LOGIN without TLS from loopback. For measurements only."
     )
@@ -125,12 +130,20 @@ class Settings:
         return self.data_dir / "keys/srs.key"
 
     @property
+    def dkim_keys(self) -> Path:
+        return self.dkim_dir or self.data_dir / "keys/dkim"
+
+    @property
     def keeper_socket(self) -> Path:
         return self.run_dir / "keeper.sock"
 
     @property
     def auth_socket(self) -> Path:
         return self.run_dir / "auth.sock"
+
+    @property
+    def sign_socket(self) -> Path:
+        return self.run_dir / "sign.sock"
 
     @property
     def metrics_dir(self) -> Path:

@@ -54,7 +54,12 @@ class FieldChooser:
         return len(self._by_name.get(name, ()))
 
     def header_digest(self, names: Iterable[bytes], own: Field, *, relaxed: bool) -> bytes:
-        """SHA-256 over the named fields and the signature's own.
+        """SHA-256 over the named fields and the signature's own."""
+        signed = self.canonical_fields(names, own, relaxed=relaxed) + unsigned_field(own, relaxed=relaxed)
+        return hashlib.sha256(signed).digest()
+
+    def canonical_fields(self, names: Iterable[bytes], own: Field | None = None, *, relaxed: bool) -> bytes:
+        """The named fields as they are hashed, without `own`, the signature's.
 
         A name that comes again takes the next field upwards; one there is no field for stands for nothing, so that
         adding such a field later breaks the signature. RFC 6376 §5.4.2.
@@ -71,8 +76,7 @@ class FieldChooser:
             left[name] = max(at, 0)
             if at >= 0:
                 seen.append(self._canonical(fields[at], relaxed=relaxed))
-        seen.append(unsigned_field(own, relaxed=relaxed))
-        return hashlib.sha256(b"".join(seen)).digest()
+        return b"".join(seen)
 
     def _canonical(self, field: Field, *, relaxed: bool) -> bytes:
         if not relaxed:

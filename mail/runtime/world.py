@@ -31,6 +31,7 @@ class World:
     metrics: Metrics
     keeper: rpc.Client
     auth: rpc.Client
+    sign: rpc.Client
     routing: Routing
 
 
@@ -44,6 +45,7 @@ def build_world(program: str, settings: Settings) -> World:
         metrics=Metrics(),
         keeper=rpc.Client(settings.keeper_socket),
         auth=rpc.Client(settings.auth_socket),
+        sign=rpc.Client(settings.sign_socket),
         routing=Routing(settings.routing_file, clock=clock),
     )
 

@@ -43,6 +43,7 @@ class BadCommand(Exception):
 REPLY_FOR: dict[type[errors.MailError], tuple[int, str]] = {
     errors.MailError: (451, "4.3.0"),
     errors.Unavailable: (451, "4.3.0"),
+    errors.CannotSign: (451, "4.7.5"),
     errors.StorageFull: (452, "4.3.1"),
     errors.StorageFault: (451, "4.3.0"),
     errors.Busy: (451, "4.2.0"),

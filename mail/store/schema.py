@@ -44,6 +44,23 @@ domain = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+# The selectors that sign, signed and will sign for a domain (mail.dkim.lifecycle). Their private keys are not here.
+dkim_key = Table(
+    "dkim_key",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("domain_id", ForeignKey("domain.id", ondelete="CASCADE"), nullable=False),
+    Column("selector", Text, nullable=False),
+    Column("kind", Text, nullable=False, doc="rsa or ed25519"),
+    Column("record", Text, nullable=False, doc="the TXT record to publish"),
+    Column("state", Text, nullable=False, doc="mail.dkim.lifecycle.State"),
+    Column("made_at", BigInteger, nullable=False),
+    Column("active_at", BigInteger, nullable=True),
+    Column("retire_at", BigInteger, nullable=True, doc="while it is retiring: when it will be retired"),
+    Column("retired_at", BigInteger, nullable=True),
+    Index("dkim_selector_once", "domain_id", "selector", unique=True),
+)
+
 account = Table(
     "account",
     metadata,

@@ -33,8 +33,8 @@ def test_every_program_is_a_module_with_a_main():
             assert "def main() -> None:" in text or "import main" in text, module
 
 
-def test_there_is_one_clock_one_keeper_and_one_auth():
-    assert [BY_NAME[name]["count"] for name in ("clock", "keeper", "auth")] == [1, 1, 1]
+def test_there_is_one_clock_and_one_of_each_inner_service():
+    assert [BY_NAME[name]["count"] for name in ("clock", "keeper", "auth", "sign")] == [1, 1, 1, 1]
 
 
 def test_every_job_has_a_worker_for_its_queue():
@@ -70,7 +70,8 @@ def test_nothing_is_killed_while_it_may_still_finish_a_message():
 
 def test_each_program_that_meets_strangers_has_a_user_of_its_own():
     users = [
-        BY_NAME[name]["user"] for name in ("mx", "submission", "imap", "keeper", "auth", "web", "deliver", "redis")
+        BY_NAME[name]["user"]
+        for name in ("mx", "submission", "imap", "keeper", "auth", "sign", "web", "deliver", "redis")
     ]
     assert len(set(users)) == len(users)
 

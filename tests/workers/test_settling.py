@@ -1,11 +1,12 @@
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mail.deliver.outcome import Verdict, judge
-from mail.errors import Bug, Unavailable
+from mail.errors import Bug, CannotSign, Unavailable
 from mail.now import SetClock
 from mail.smtp.reply_reader import Reply
 from mail.smtp.wire import ConversationFailed
@@ -83,6 +84,34 @@ async def test_an_outcome_the_keeper_can_never_take_does_not_hold_up_the_others(
     await settle_all(office, judged(office, claimed, OK))
     assert [office.row(one.id).state for one in claimed] == ["done", "claimed", "done"]
     assert "settle-impossible" in (office.folder / "log").read_text()
+
+
+async def notices_out(office, sign_notice) -> list[bytes]:
+    """What is put on top of a notice to somebody elsewhere, and of one to a user."""
+    out, home = await claims(office, "b@them.test", "c@them.test")
+    owed = judged(office, [replace(out, return_to="ann@far.test"), home], NEVER)
+    await settle_all(office, owed, office.services(1, sign_notice=sign_notice))
+    assert len(office.inbox()) == 1 and b"DKIM-Signature" not in office.inbox()[0]
+    with office.store.read() as connection:
+        return connection.exec_driver_sql("SELECT prefix FROM queue_message WHERE mail_from = ''").scalars().all()
+
+
+async def test_a_notice_that_leaves_is_signed(office):
+    async def sign(octets: bytes) -> bytes:
+        assert b"From: Mail delivery <postmaster@us.test>" in octets
+        return b"DKIM-Signature: x\r\n"
+
+    (prefix,) = await notices_out(office, sign)
+    assert prefix.startswith(b"DKIM-Signature: x\r\nReceived: by us.test")
+
+
+async def test_an_outcome_does_not_wait_for_a_notice_that_cannot_be_signed(office):
+    async def sign(octets: bytes) -> bytes:
+        raise CannotSign("sign is away")
+
+    (prefix,) = await notices_out(office, sign)
+    assert prefix.startswith(b"Received: by us.test")
+    assert "notice-unsigned" in (office.folder / "log").read_text()
 
 
 async def test_a_settled_outcome_that_is_told_again_changes_nothing(office):

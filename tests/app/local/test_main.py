@@ -24,7 +24,19 @@ def test_a_running_folder_says_so_and_shows_its_programs(tmp_path: Path):
         assert again.returncode == 1
         assert again.stderr == f"Error: {tmp_path} is running already; `./serve stop` stops it\n"
         shown = serve("status", "--dir", str(tmp_path)).stdout
-        for name in ("auth", "chores", "clock", "deliver", "imap", "keeper", "mx", "redis", "submission", "web"):
+        for name in (
+            "auth",
+            "chores",
+            "clock",
+            "deliver",
+            "imap",
+            "keeper",
+            "mx",
+            "redis",
+            "sign",
+            "submission",
+            "web",
+        ):
             assert [line for line in shown.splitlines() if line.startswith(name) and "RUNNING" in line], name
         assert "MiB  proportional set size in all" in shown
         # The promise is that it lives well on a machine of 1 GB.

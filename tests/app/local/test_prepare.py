@@ -36,9 +36,9 @@ def test_everything_a_first_start_needs_is_there(tmp_path: Path):
 
 def test_a_second_time_changes_nothing(tmp_path: Path):
     places, settings = prepared(tmp_path)
-    before = {path: path.read_bytes() for path in (places.state / "keys").iterdir()}
+    before = {path: path.read_bytes() for path in (places.state / "keys").rglob("*") if path.is_file()}
     prepare(places, settings)
-    assert {path: path.read_bytes() for path in (places.state / "keys").iterdir()} == before
+    assert {path: path.read_bytes() for path in (places.state / "keys").rglob("*") if path.is_file()} == before
 
 
 def test_a_start_that_was_interrupted_goes_on_where_it_was(tmp_path: Path):

@@ -34,20 +34,21 @@ def health(bundle: Bundle) -> tuple[int, dict[str, Any]]:
 def test_a_healthy_bundle_names_each_dependency(bundle: Bundle):
     status, told = health(bundle)
     assert (status, told["state"]) == (200, "ok")
-    assert told["checks"].keys() == {"database", "keeper", "auth", "redis", "clock"}
+    assert told["checks"].keys() == {"database", "keeper", "auth", "sign", "redis", "clock"}
     assert all(check["state"] == "ok" and check["ms"] >= 0 for check in told["checks"].values())
 
 
-def test_without_redis_it_is_degraded_and_without_auth_it_has_failed(bundle: Bundle):
+def test_without_redis_and_sign_it_is_degraded_and_without_auth_it_has_failed(bundle: Bundle):
     try:
-        bundle.supervisorctl("stop", "redis")
+        bundle.supervisorctl("stop", "redis", "sign")
         status, told = health(bundle)
         assert (status, told["state"], told["checks"]["redis"]["state"]) == (200, "degraded", "failed")
+        assert told["checks"]["sign"]["state"] == "failed"
         bundle.supervisorctl("stop", "auth")
         status, told = health(bundle)
         assert (status, told["state"], told["checks"]["auth"]["state"]) == (503, "failed", "failed")
     finally:
-        bundle.supervisorctl("start", "redis", "auth")
+        bundle.supervisorctl("start", "redis", "sign", "auth")
     wait_until(lambda: health(bundle)[0] == 200, 20, "health")
 
 
@@ -64,7 +65,7 @@ def test_metrics_of_every_program_are_merged(bundle: Bundle):
         assert status == 200
     text = octets.decode()
     programs = set(re.findall(r'program="([a-z]+)"', text))
-    assert programs == {"mx", "submission", "imap", "keeper", "auth", "web", "deliver", "chores", "clock"}
+    assert programs == {"mx", "submission", "imap", "keeper", "auth", "sign", "web", "deliver", "chores", "clock"}
     pids = set(re.findall(r'process_open_fds{program="mx",pid="(\d+)"}', text))
     assert len(pids) == 2
     for line in text.splitlines():

@@ -98,6 +98,7 @@ async def dialog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dialog:
         routing=snapshot.Routing(path, clock=clock),
         keeper=None,  # type: ignore[arg-type]
         auth=None,  # type: ignore[arg-type]
+        sign=None,  # type: ignore[arg-type]
         clock=clock,
         log=Log({}, level="error"),
         messages=Metrics().counter("test_total", "", ("listener", "result")),

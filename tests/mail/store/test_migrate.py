@@ -121,3 +121,18 @@ def test_the_database_of_an_older_release_gets_what_it_lacks(open_empty: Callabl
         for table in metadata.tables.values():
             assert {one["name"] for one in there.get_columns(table.name)} == set(table.columns.keys())
         assert send_limits.standing(connection, 1, 1)[0].messages == 1000
+
+
+def test_a_database_of_the_first_release_gets_what_came_later(open_empty: Callable[[], Store]) -> None:
+    store = open_empty()
+    migrate.upgrade(store)
+    with store.write() as connection:
+        connection.execute(text("DROP TABLE dkim_key"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with pytest.raises(WrongVersion, match="mailctl migrate"):
+        revision.check(store)
+    migrate.upgrade(store)
+    revision.check(store)
+    with store.read() as connection:
+        assert inspect(connection).has_table("dkim_key")
+        assert [one["name"] for one in inspect(connection).get_indexes("dkim_key")] == ["dkim_selector_once"]

@@ -1,0 +1,1 @@
+"""The sign process: the only one that reads the private keys of DKIM."""
