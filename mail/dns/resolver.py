@@ -13,6 +13,12 @@ from typing import Protocol
 
 CNAMES_MAX = 16
 
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST6 = ipaddress.ip_network("2000::/3")
+# In the registries of special addresses, and yet global to Python: protocol assignments (ORCHID and others),
+# documentation, the relays of 6to4.
+_SPECIAL = tuple(map(ipaddress.ip_network, ("2001::/23", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24")))
+
 
 class NoRecords(Exception):
     """The name has no such records. `exists` tells whether it has others (NODATA) or not (NXDOMAIN)."""
@@ -87,6 +93,9 @@ def is_public(ip: str) -> bool:
         inside = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
         if inside is not None:
             return is_public(str(inside))
-        if address in ipaddress.ip_network("64:ff9b::/96"):
+        if address in _NAT64:
             return is_public(str(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)))
-    return address.is_global and not address.is_multicast
+        if address not in _UNICAST6:
+            return False
+    special = any(address in network for network in _SPECIAL)
+    return address.is_global and not address.is_multicast and not special
