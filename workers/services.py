@@ -1,12 +1,16 @@
 """What the delivering code works with, made once a process."""
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mail.deliver.dial import Dialer
+from mail.deliver.dial import Dialer, verifying_context
 from mail.deliver.hosts import Finder, is_own_address
 from mail.deliver.plan import Login, Routes, host_and_port
+from mail.deliver.sts import StsPolicies
 from mail.dns.live import resolver_of
+from mail.dns.resolver import Resolver
+from mail.fetch import Fetcher
 from mail.log import Log
 from mail.metrics import Metrics
 from mail.now import Clock
@@ -15,6 +19,7 @@ from mail.runtime.stored import StoredWorld
 from mail.store.blobs import BlobStore
 from mail.store.engine import Store
 from workers.leases import Lease, Reaper
+from workers.sts import StoredPolicies
 
 SMTP_PORT = 25
 HOUR_MS = 3_600_000
@@ -29,6 +34,7 @@ class Services:
     keeper: Client
     finder: Finder
     dialer: Dialer
+    sts: StsPolicies
     routes: Routes
     lease: Lease
     reaper: Reaper
@@ -45,12 +51,14 @@ class Services:
 
 def services_of(world: StoredWorld) -> Services:
     settings = world.settings
+    resolver, verifying = resolver_of(settings.resolver), verifying_context()
     return Services(
         store=world.store,
         blobs=world.blobs,
         keeper=Client(settings.keeper_socket),
-        finder=Finder(resolver_of(settings.resolver), settings.hostname, is_own_address),
-        dialer=Dialer(settings.hostname),
+        finder=Finder(resolver, settings.hostname, is_own_address),
+        dialer=Dialer(settings.hostname, verifying=verifying),
+        sts=sts_of(world, resolver, verifying),
         routes=routes_of(world),
         lease=Lease(settings.workers_dir, world.program),
         reaper=Reaper(world.store, settings.workers_dir, world.clock, world.log),
@@ -63,6 +71,17 @@ def services_of(world: StoredWorld) -> Services:
         connections_max=settings.deliver_concurrency,
         simulate_failures=settings.simulate_failures,
     )
+
+
+def sts_of(
+    world: StoredWorld, resolver: Resolver | None = None, verifying: ssl.SSLContext | None = None
+) -> StsPolicies:
+    """What asks for MTA-STS policies. What is not given is made anew, for a thread that shares nothing."""
+    settings = world.settings
+    resolver = resolver or resolver_of(settings.resolver)
+    internal = frozenset(settings.fetch_internal_hosts.lower().split())
+    fetcher = Fetcher(resolver, is_own_address, verifying or verifying_context(), internal)
+    return StsPolicies(resolver, fetcher, StoredPolicies(world.store), world.clock)
 
 
 def routes_of(world: StoredWorld) -> Routes:

@@ -72,6 +72,9 @@ class Settings:
     smarthost_username: str = setting("", help="Log in there as; empty: without.")
     smarthost_password_file: str = setting("", help="A file with the password for it.")
     private_destinations: bool = setting(False, help="Deliver to loopback and private addresses too.")
+    fetch_internal_hosts: str = setting(
+        "", help="Names that may be fetched from (https) though their addresses are private, with spaces between."
+    )
     trace_days: int = setting(30, help="How long the trace of a message is kept.")
     loopback: str = setting("", help="Local bundle: everything outgoing goes to this host:port.")
     loopback_account: str = setting("", help="Local bundle: this account takes mail for unknown recipients.")

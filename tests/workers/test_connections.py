@@ -44,6 +44,7 @@ class Scene:
             "keeper": Keeper(),
             "finder": Finder(FakeResolver(), "us.test", lambda ip: False),
             "dialer": Dialer("us.test", timers=SHORT),
+            "sts": None,
             "routes": Routes(),
             "lease": Lease(folder / "workers", "deliver"),
             "reaper": None,
