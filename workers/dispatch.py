@@ -11,6 +11,8 @@ import asyncio
 import random
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 from mail.address import parse_address
 from mail.deliver.hosts import simulated
@@ -18,6 +20,7 @@ from mail.deliver.outcome import Judged, Verdict, judge
 from mail.deliver.plan import Plan, plan
 from mail.errors import MailError
 from mail.queue.outcome import RELEASED, Outcome
+from mail.queue.tls_result import TlsResult
 from mail.smtp.reply_reader import Reply, local_reply
 from mail.store import queue, queue_leases
 from mail.store.queue import Claimed
@@ -146,7 +149,11 @@ class Dispatcher:
         services = self._services
         # Refused for good, and yet tried again: that was policy towards one family of addresses (mail.deliver.outcome).
         return plan(
-            one.domain, services.routes, ours=services.is_local(one.domain), ipv4_first=500 <= one.last_code < 600
+            one.domain,
+            services.routes,
+            ours=services.is_local(one.domain),
+            ipv4_first=500 <= one.last_code < 600,
+            require_tls=one.require_tls,
         )
 
     def _simulated(self, one: Claimed) -> Reply | None:
@@ -178,13 +185,15 @@ class Dispatcher:
         self._connect()
         self._look.set()
 
-    def _judge(self, verdicts: list[Verdict], *, unknown: bool = False) -> None:
+    def _judge(self, verdicts: list[Verdict], *, unknown: bool = False, tls: Sequence[TlsResult] = ()) -> None:
         services = self._services
         now = services.clock.wall_ms()
         judged = [
             judge(verdict, now, delay_after_ms=services.delay_after_ms, jitter=random.uniform(-1, 1))
             for verdict in verdicts
         ]
+        if tls and judged and services.tls_results:
+            judged[0] = replace(judged[0], tls=tuple(tls))
         if unknown:
             self._unknown.inc()
         for verdict, one in zip(verdicts, judged, strict=True):

@@ -27,7 +27,9 @@ HOUR_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`is_local`: is mail for that domain for accounts of ours. `port` is that of mail exchangers."""
+    """`is_local`: is mail for that domain for accounts of ours. `port` is that of mail exchangers. `tls_results`: what
+    TLS comes to is stored for reports.
+    """
 
     store: Store
     blobs: BlobStore
@@ -47,6 +49,7 @@ class Services:
     connections_max: int = 50
     simulate_failures: bool = False
     port: int = SMTP_PORT
+    tls_results: bool = True
 
 
 def services_of(world: StoredWorld) -> Services:
@@ -57,7 +60,7 @@ def services_of(world: StoredWorld) -> Services:
         blobs=world.blobs,
         keeper=Client(settings.keeper_socket),
         finder=Finder(resolver, settings.hostname, is_own_address),
-        dialer=Dialer(settings.hostname, verifying=verifying),
+        dialer=Dialer(settings.hostname, verifying=verifying, clock=world.clock),
         sts=sts_of(world, resolver, verifying),
         routes=routes_of(world),
         lease=Lease(settings.workers_dir, world.program),
@@ -70,6 +73,7 @@ def services_of(world: StoredWorld) -> Services:
         is_local=world.routing.is_local,
         connections_max=settings.deliver_concurrency,
         simulate_failures=settings.simulate_failures,
+        tls_results=settings.store_tls_results,
     )
 
 

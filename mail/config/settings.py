@@ -46,6 +46,7 @@ class Settings:
         help="Messages an account takes from one address a minute, 20 times that a day; its networks 3 and 9 times.",
     )
     store_dmarc_evaluations: bool = setting(True, help="Keep what aggregate reports to senders' domains are made of.")
+    store_tls_results: bool = setting(True, help="Keep what TLS reports to others' domains are made of.")
     max_message_bytes: int = setting(100 * 2**20, help="Largest message we take, in octets. RFC 1870.")
     recipients_max: int = setting(
         1000, help="Most recipients of one message. RFC 5321 §4.5.3.1.8 asks for at least 100."

@@ -1,12 +1,13 @@
 """One transaction at a host: a message, those of its recipients that go the same way, and what became of each."""
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from mail.deliver.dial import Dialed
 from mail.deliver.outcome import Verdict
 from mail.message.fields import header_end
+from mail.queue.tls_result import TlsResult
 from mail.smtp.client import Limits
 from mail.smtp.outgoing import pieces_of
 from mail.smtp.reply_reader import Reply, local_reply
@@ -28,15 +29,16 @@ class Job:
         return self.recipients[0]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempted:
     """`again`: recipients that belong in another transaction, which is no failure. `unknown`: the connection broke
-    after the final dot, so the message may have been taken.
+    after the final dot, so the message may have been taken. `tls`: what TLS came to, when it was not told before.
     """
 
     verdicts: list[Verdict]
     again: tuple[Claimed, ...] = ()
     unknown: bool = False
+    tls: Sequence[TlsResult] = ()
 
 
 BeforeFinalDot = Callable[[list[int]], Awaitable[None]]
@@ -53,7 +55,7 @@ async def attempt(dialed: Dialed, job: Job, blobs: BlobStore, before_final_dot: 
             pieces = pieces_of(first.prefix, descriptor, first.blob_size)
         else:
             pieces = iter([first.prefix + first.octets])
-        envelope = envelope_of(now, _header_start(first, descriptor))
+        envelope = envelope_of(now, _header_start(first, descriptor), require_tls=dialed.require_tls)
         sent = await send(dialed.client, envelope, pieces, lambda: before_final_dot(ids))
     except OSError as error:
         return Attempted([_verdict(dialed, one, _unreadable(error)) for one in job.recipients])
@@ -70,7 +72,7 @@ async def attempt(dialed: Dialed, job: Job, blobs: BlobStore, before_final_dot: 
     return Attempted(verdicts, again + later, sent.unknown)
 
 
-def envelope_of(recipients: tuple[Claimed, ...], header: bytes) -> Envelope:
+def envelope_of(recipients: tuple[Claimed, ...], header: bytes, *, require_tls: bool = False) -> Envelope:
     """`header` begins the message: SMTPUTF8 is needed only when something in it or in the addresses is not ASCII."""
     first = recipients[0]
     return Envelope(
@@ -81,6 +83,7 @@ def envelope_of(recipients: tuple[Claimed, ...], header: bytes) -> Envelope:
         smtputf8=first.smtputf8 and not header.isascii(),
         envid=first.envid,
         ret=first.ret,
+        require_tls=require_tls,
     )
 
 
@@ -118,7 +121,7 @@ def _verdict(dialed: Dialed, claimed: Claimed, reply: Reply) -> Verdict:
         reply,
         dialed.host,
         dialed.ip,
-        client.tls,
+        dialed.tls,
         remote_tells="DSN" in client.extensions,
         dual_stack=dialed.dual_stack,
     )

@@ -32,7 +32,9 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """`smtputf8`: an address or the header needs it, so that a server without it cannot have the message."""
+    """`smtputf8`: an address or the header needs it, so that a server without it cannot have the message; and so with
+    `require_tls` (RFC 8689).
+    """
 
     mail_from: str
     recipients: tuple[Recipient, ...]
@@ -41,6 +43,7 @@ class Envelope:
     smtputf8: bool = False
     envid: str = ""
     ret: str = ""
+    require_tls: bool = False
 
 
 @dataclass(slots=True)
@@ -84,6 +87,8 @@ def unsendable(client: SmtpClient, envelope: Envelope) -> Reply | None:
     limit = client.extensions.get("SIZE", "")
     if limit.isascii() and limit.isdigit() and 0 < int(limit[:18]) < envelope.size:
         return local_reply(552, "5.3.4", f"message of {envelope.size} octets is over the server's limit of {limit}")
+    if envelope.require_tls and not (client.tls and "REQUIRETLS" in client.extensions):
+        return local_reply(554, "5.7.30", "the server does not offer REQUIRETLS")
     needed = envelope.smtputf8 or not _is_ascii(envelope)
     if needed and "SMTPUTF8" not in client.extensions:
         return local_reply(553, "5.6.7", "the server does not take internationalized mail (SMTPUTF8)")
@@ -150,6 +155,8 @@ def _mail(client: SmtpClient, envelope: Envelope) -> str:
         parts.append("BODY=8BITMIME")
     if envelope.smtputf8 or not _is_ascii(envelope):
         parts.append("SMTPUTF8")
+    if envelope.require_tls:
+        parts.append("REQUIRETLS")
     if "DSN" in client.extensions:
         if envelope.ret:
             parts.append(f"RET={envelope.ret}")

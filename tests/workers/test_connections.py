@@ -60,7 +60,7 @@ class Scene:
         self.plan = Plan("sink", "a test", fixed=("127.0.0.1", port), private_allowed=True)
         self.connections = Connections(self.services, self.judge, grown=self.grow, room=self.room)
 
-    def judge(self, verdicts, *, unknown=False) -> None:
+    def judge(self, verdicts, *, unknown=False, tls=()) -> None:
         self.verdicts += [(one.claimed.id, one.reply.code) for one in verdicts]
 
     def grow(self) -> None:

@@ -53,3 +53,12 @@ def test_a_setting_names_a_host_and_a_port(text, wanted):
 def test_a_port_that_is_no_number_is_refused():
     with pytest.raises(ValueError):
         host_and_port("relay.test:smtp", 25)
+
+
+def test_what_a_message_asks_of_tls_makes_it_another_destination():
+    names = {plan("them.test", Routes(), require_tls=wanted).name for wanted in (None, True, False)}
+    assert len(names) == 3 and plan("them.test", Routes(), require_tls=True).require_tls
+    smarthost = Routes(smarthost=("relay.test", 587))
+    assert plan("them.test", smarthost, require_tls=True).require_tls
+    assert plan("them.test", smarthost, require_tls=False) == plan("them.test", smarthost)
+    assert plan("them.test", Routes(loopback=("127.0.0.1", 1025)), require_tls=True).require_tls is None

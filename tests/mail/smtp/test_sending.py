@@ -2,10 +2,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from mail.deliver.dial import opportunistic_context
 from mail.smtp.client import SmtpClient, Timers
 from mail.smtp.sending import Envelope, Recipient, Sent, send
 from mail.smtp.wire import ConversationFailed
-from tests.deliver_sink import DRIP, DROP, ENDLESS, HANG, Answers, Sink, running_sink
+from tests.deliver_sink import DRIP, DROP, ENDLESS, HANG, Answers, Sink, certified, running_sink
 
 SHORT = Timers(connect=0.5, greeting=0.5, command=0.2, data_start=0.2, data_block=0.3, data_end=0.2, handshake=0.3)
 CONTENT = b"Subject: x\r\n\r\n.dots\r\n..\r\nend\r\n"
@@ -315,3 +316,16 @@ async def test_pipelined_commands_go_out_in_one_piece():
 async def test_a_thousand_recipients_are_one_transaction():
     sent, sink, _ = await one({}, *(f"r{number}@x" for number in range(1000)))
     assert codes(sent) == [250] * 1000 and len(sink.messages) == 1
+
+
+async def test_requiretls_is_asked_for_under_tls_where_it_is_offered_and_else_nothing_goes(tmp_path):
+    """RFC 8689 §4.2.1."""
+    certificate = certified(tmp_path)
+    for extensions, code in ((("REQUIRETLS",), 250), (("PIPELINING",), 554)):
+        async with running_sink(tls=certificate.context, extensions=extensions) as sink:
+            client = await connected(sink)
+            assert codes(await send(client, envelope(require_tls=True), iter([CONTENT]), Dots())) == [554]
+            await client.start_tls(opportunistic_context(), "sink.test")
+            assert codes(await send(client, envelope(require_tls=True), iter([CONTENT]), Dots())) == [code]
+            assert any(line.endswith(" REQUIRETLS") for line in sink.commands) == (code == 250)
+            client.close()
