@@ -151,7 +151,8 @@ class Connections:
             destination.idle += 1
             self._grown()
             destination.idle -= 1
-        elif any(verdict.reply.ours for verdict in attempted.verdicts):
+        elif any(verdict.reply.ours or not verdict.reply.permanent for verdict in attempted.verdicts):
+            # Not now, from everybody: fewer connections ask again.
             destination.went_wrong()
 
     async def _store(self, job: Job) -> Attempted:

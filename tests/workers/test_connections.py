@@ -196,3 +196,18 @@ def test_giving_up_with_one_connection_judges_all(tmp_path):
     destination = scene.destination(2)
     scene.connections.give_up(destination, local_reply(451, "4.4.1", "x"))
     assert scene.verdicts == [(0, 451), (1, 451)] and not destination.jobs
+
+
+async def test_a_server_that_says_not_now_gets_fewer_connections(tmp_path):
+    async with running_sink({"RCPT": "451 4.7.1 greylisted"}) as sink:
+        scene = Scene(tmp_path, sink.port)
+        destination = scene.destination(2)
+        destination.limit = 7
+        await scene.connections.run(destination)
+        assert destination.limit == 1
+    async with running_sink({"RCPT": "550 5.1.1 unknown"}) as sink:
+        scene = Scene(tmp_path, sink.port)
+        destination = scene.destination(2)
+        destination.limit = 7
+        await scene.connections.run(destination)
+        assert destination.limit == 7, "who is unknown there says nothing of the server"
