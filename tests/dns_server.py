@@ -44,6 +44,9 @@ def _text(kind: str, value: Any) -> str:
         whole = "".join(value) if isinstance(value, list) else str(value)
         pieces = [whole[at : at + 255] for at in range(0, len(whole), 255)] or [""]
         return " ".join('"' + piece.replace("\\", "\\\\").replace('"', '\\"') + '"' for piece in pieces)
+    if kind == "MX":
+        preference, host = value
+        return f"{preference} {host.rstrip('.')}."
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -112,7 +112,7 @@ class Office:
         self.local_mail = LocalMail(
             self.verbs.commit,
             self.verbs.contents,
-            lambda: self.tables.current,
+            self.tables,
             srs_key=SRS_KEY,
             give_up_ms=GIVE_UP_MS,
         )
@@ -190,6 +190,9 @@ def delivery(octets: bytes, *recipients: str, **more: Any) -> dict[str, Any]:
         "received_at": 1_800_000_000_000,
         "size": len(octets),
         "summary": summarize(octets).as_json(),
+        "author": "x@remote.example",
+        "submitter": 0,
+        "fields": [],
         "recipients": [{"address": one, "prefix": f"Delivered-To: {one}\r\n"} for one in recipients],
         **more,
     }
@@ -211,7 +214,7 @@ def arriving(octets: bytes, *recipients: str, facts: MessageFacts = PROVED, **mo
         "delivered_to": [],
         "report": "",
         "evaluation": None,
-        "waited": True,
+        "turn": "only",
         "head": f"Return-Path: <{SENDER}>\r\n",
         "tail": "Authentication-Results: mx.example; none\r\nReceived: by mx.example\r\n",
         **more,

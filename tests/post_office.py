@@ -15,10 +15,10 @@ import orjson
 from listeners.keeper.committer import Committer
 from listeners.keeper.crash import CrashPoints
 from listeners.keeper.local_mail import LocalMail
+from listeners.keeper.tables import RoutingTables
 from listeners.keeper.verbs import Verbs
 from listeners.rpc import Request
 from mail import srs
-from mail.accounts.routing import AccountRule, AddressRule, DomainRule, Tables
 from mail.deliver.dial import Dialer, verifying_context
 from mail.deliver.hosts import Finder
 from mail.deliver.plan import Routes
@@ -78,14 +78,13 @@ class PostOffice:
             accounts.add_domain(changes.tx, "us.test", changes.now)
             self.account_id = accounts.add_account(changes, "a")
             accounts.add_address(changes.tx, "a@us.test", self.account_id, changes.now)
-        tables = Tables.build(
-            [DomainRule("us.test", disabled=False, separators="+", case_sensitive=False)],
-            [AccountRule(self.account_id, "a", "")],
-            [AddressRule(self.account_id, "us.test", "a", "a", "Inbox")],
+        self.tables = tables = RoutingTables(
+            store, folder / "routing/routing.json", default_account="", hostname="mx.us.test", log=log
         )
+        tables.reload()
         verbs = Verbs(
             self.committer,
-            lambda: tables,
+            lambda: tables.current,
             Room(),  # type: ignore[arg-type]
             clock=clock,
             ticket_key=KEY,
@@ -93,7 +92,7 @@ class PostOffice:
             max_message_bytes=100 << 20,
         )
         local_mail = LocalMail(
-            verbs.commit, verbs.contents, lambda: tables, srs_key=b"s" * srs.KEY_OCTETS, give_up_ms=5 * DAY_MS
+            verbs.commit, verbs.contents, tables, srs_key=b"s" * srs.KEY_OCTETS, give_up_ms=5 * DAY_MS
         )
         self._verbs = {**verbs.table(), "deliver": local_mail.deliver}
 
@@ -179,10 +178,10 @@ class PostOffice:
         with self.store.read() as connection:
             return queue_admin.show(connection, recipient_id)[1]
 
-    def inbox(self) -> list[bytes]:
-        """The messages in the sender's Inbox."""
+    def inbox(self, name: str = "Inbox") -> list[bytes]:
+        """The messages in the sender's Inbox, or in another of his mailboxes."""
         with self.store.read() as connection:
-            found = mailboxes.find_mailbox(connection, self.account_id, "Inbox")
+            found = mailboxes.find_mailbox(connection, self.account_id, name)
             if found is None:
                 return []
             uids = [row[0] for row in messages.index(connection, self.account_id, found.id)]

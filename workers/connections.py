@@ -158,7 +158,7 @@ class Connections:
     async def _store(self, job: Job) -> Attempted:
         """Mail for accounts of ours."""
         services = self._services
-        made = await asyncio.to_thread(local.copied, job, services.blobs)
+        made = await asyncio.to_thread(local.copied, job, services.blobs, services.hostname)
         try:
             await self._final_dots.entering([one.id for one in job.recipients])
             now = services.clock.wall_ms()

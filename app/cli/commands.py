@@ -28,5 +28,8 @@ PLACES = {
 @click.option("--dir", "folder", type=click.Path(path_type=Path, file_okay=False), help="A local bundle's folder.")
 @click.pass_context
 def mailctl(context: click.Context, folder: Path | None) -> None:
-    """Administer Mailstead: without --dir the host's server, with it the local bundle in that folder."""
+    """Administer Mailstead: the host's server, or with --dir the local bundle in that folder.
+
+    Where the host has none it is the bundle in ./local.
+    """
     context.obj = Place(folder.resolve() if folder else None)

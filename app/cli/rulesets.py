@@ -32,7 +32,7 @@ def _as_json(row: incoming.RulesetRow) -> dict[str, Any]:
 @click.argument("text", metavar="ADDRESS")
 @click.option("--mail-from-regexp", "smtp_mail_from", help="Expression on the reverse-path.")
 @click.option("--from-regexp", "msg_from", help="Expression on the From address.")
-@click.option("--verified-domain", help="Proven by SPF or DKIM; what is below it too.")
+@click.option("--verified-domain", help="Proven by SPF or DKIM, or by the author's login here; what is below it too.")
 @click.option(
     "--header", "headers", multiple=True, help="NAME=VALUE, expressions on a field in lower case; repeatable."
 )

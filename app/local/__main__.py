@@ -197,6 +197,7 @@ def finish(places: Places) -> None:
     if pid is None:
         left = processes.leftovers(places)
         processes.end(left, 5.0)
+        places.remove_run()
         click.echo("Not running." if not left else f"Ended {len(left)} processes left behind.")
         return
     with contextlib.suppress(OSError, xmlrpc.client.Error):
@@ -205,6 +206,7 @@ def finish(places: Places) -> None:
     if not processes.wait_gone(pid, STOP_SECONDS):
         os.kill(pid, signal.SIGKILL)
     processes.end(processes.leftovers(places), 5.0)
+    places.remove_run()
     click.echo("Stopped.")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import socket
 import tempfile
 from dataclasses import dataclass
@@ -39,6 +40,13 @@ class Places:
             link.symlink_to(self.run)
         for path in (self.run / "metrics", self.run / "workers"):
             path.mkdir(mode=0o700, exist_ok=True)
+
+    def remove_run(self) -> None:
+        """After the last process has ended: nothing is left outside the folder. What lies in it is as good as gone."""
+        link = self.folder / "run"
+        if self.run != link:
+            shutil.rmtree(self.run, ignore_errors=True)
+            link.unlink(missing_ok=True)
 
     @property
     def state(self) -> Path:

@@ -71,8 +71,9 @@ class Entry:
     """One thing to commit: contents to make durable, then `write` inside the transaction.
 
     `decision`, if there is one, comes before. `write` gets the staged blobs in the order of `contents`; what it returns
-    goes to `done`, and so does the MailError that stopped it. `done` is called once, from the committer's thread, after
-    the commit.
+    goes to `done`, and so does the MailError that stopped it. One found before anything was changed is returned,
+    not raised: then nobody else's rows are written again. `done` is called once, from the committer's thread, after the
+    commit.
     """
 
     contents: list[Content]

@@ -1,20 +1,23 @@
 """The verb `deliver`: mail of our own users for addresses of ours. Its sender is known, so nobody judges it.
 
-Aliases are expanded here as for mail from strangers; what leads elsewhere goes into the queue. Every recipient has a
-result of its own, which the delivery worker takes for the reply of a server.
+Aliases are expanded here as for mail from strangers; what leads elsewhere goes into the queue. Rulesets say which
+mailbox a copy goes to, and no more: nothing is refused. Every recipient has a result of its own, which the delivery
+worker takes for the reply of a server.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from listeners.keeper.receiving import Commit, Contents
+from listeners.keeper.tables import RoutingTables
 from listeners.rpc import Request
 from mail.accounts.expand import Expansion, expand
 from mail.accounts.routing import Tables
 from mail.address import Address, parse_address
-from mail.errors import Invalid, MailError, NoSuchAddress, NotAllowed
+from mail.errors import Invalid, MailError
 from mail.imap.summary import Summary
+from mail.policy.facts import MessageFacts
 from mail.receive.forwarding import forwards
+from mail.receive.judge import meant_for
 from mail.store import arrivals
 from mail.store.arrivals import Delivery, LocalRecipient, Placed
 from mail.store.blob_rows import BlobRow
@@ -26,7 +29,7 @@ RECIPIENTS_MAX = 1000
 
 class LocalMail:
     def __init__(
-        self, commit: Commit, contents: Contents, tables: Callable[[], Tables], *, srs_key: bytes, give_up_ms: int
+        self, commit: Commit, contents: Contents, tables: RoutingTables, *, srs_key: bytes, give_up_ms: int
     ) -> None:
         self._commit = commit
         self._contents = contents
@@ -35,35 +38,25 @@ class LocalMail:
         self._give_up_ms = give_up_ms
 
     async def deliver(self, request: Request) -> dict[str, Any]:
-        """{"blob", "results": one for each recipient, ok or with its error}"""
+        """{"blob", "results": one for each recipient: ok, `refused` with a reply, or with the error that stopped it}"""
         args = request.args
         contents = self._contents(request, [args["size"]])
         summary = Summary.from_json(args["summary"])
-        listed = args["recipients"]
-        if not isinstance(listed, list) or not 0 < len(listed) <= RECIPIENTS_MAX:
-            raise Invalid("recipients")
-        addresses = [parse_address(str(one["address"]), strict=False) for one in listed]
-        # By the spelling `expand` answers with.
-        prefixes = {
-            str(address): str(one["prefix"]).encode("latin-1") for address, one in zip(addresses, listed, strict=True)
-        }
+        prefixes = _prefixes(args["recipients"])
         sender = parse_address(str(args["mail_from"]), strict=False) if args["mail_from"] else None
-        tables = self._tables()
+        tables = self._tables.current
         expansion = expand(
             tables,
-            addresses,
+            [parse_address(one, strict=False) for one in prefixes],
             author=sender,
             author_verified=True,
             delivered_to=frozenset(),
         )
-        results = [_refused(one.rcpt_to, one.code, one.text) for one in expansion.refused]
+        results = [{"address": one.rcpt_to, "refused": [one.code, one.enhanced, one.text]} for one in expansion.refused]
         results += [{"address": one, "ok": True, "mailbox": "", "uid": 0} for one in expansion.covered]
         if not expansion.local and not expansion.outside:
             return {"blob": "", "results": results}
-        found = tuple(
-            LocalRecipient(rcpt_to, route.account_id, route.mailbox, prefixes[rcpt_to])
-            for rcpt_to, route in expansion.local
-        )
+        found = self._recipients(args, expansion, prefixes)
         blob_of: list[str] = []
 
         def write(changes: Changes, staged: list[Staged]) -> list[Placed]:
@@ -84,6 +77,40 @@ class LocalMail:
 
         placed = await self._commit(contents, write)
         return {"blob": blob_of[-1], "results": results + _results(placed, expansion)}
+
+    def _recipients(
+        self, args: dict[str, Any], expansion: Expansion, prefixes: dict[str, bytes]
+    ) -> tuple[LocalRecipient, ...]:
+        """Each with the mailbox its address or the first matching ruleset of it names. A notification of ours has no
+        fields to match: it is never put aside.
+        """
+        given = args["fields"]
+        try:
+            fields = [(str(name), str(value)) for name, value in given or ()]
+        except (TypeError, ValueError) as error:
+            raise Invalid(f"fields: {error!r}") from error
+        facts = self._facts(args)
+        made: list[LocalRecipient] = []
+        for rcpt_to, route in expansion.local:
+            rulesets = self._tables.incoming.rulesets_of(route.account_id, *route.place) if given is not None else ()
+            ruleset, mailbox = meant_for(route, rulesets, facts, fields)
+            told = {} if ruleset is None else {"ruleset_id": ruleset.ruleset_id, "ruleset_mailbox": ruleset.mailbox}
+            made.append(LocalRecipient(rcpt_to, route.account_id, mailbox, prefixes[rcpt_to], facts=told))
+        return tuple(made)
+
+    def _facts(self, args: dict[str, Any]) -> MessageFacts:
+        """What rulesets ask for. Nobody checks SPF and DKIM of what was submitted here: that its author had logged in,
+        and that the address he writes as is his, proves his domain (features-2 B05 by features-1 §16).
+        """
+        author = parse_address(str(args["author"]), strict=False) if args["author"] else None
+        submitter = int(args["submitter"])
+        proved = author is not None and submitter and self._tables.current.owns(submitter, author)
+        return MessageFacts(
+            ip="",
+            mail_from=str(args["mail_from"]),
+            author=str(author or ""),
+            login_domain=author.domain if author is not None and proved else "",
+        )
 
     def _forward(
         self,
@@ -116,6 +143,15 @@ class LocalMail:
         )
 
 
+def _prefixes(listed: Any) -> dict[str, bytes]:
+    """The fields in front of the copy of each recipient, who is spelled as `expand` answers. Invalid."""
+    if not isinstance(listed, list) or not 0 < len(listed) <= RECIPIENTS_MAX:
+        raise Invalid("recipients")
+    return {
+        str(parse_address(str(one["address"]), strict=False)): str(one["prefix"]).encode("latin-1") for one in listed
+    }
+
+
 def _results(placed: list[Placed], expansion: Expansion) -> list[dict[str, Any]]:
     """One for each recipient: an alias has done its part when one member has its copy."""
     found: dict[str, dict[str, Any]] = {
@@ -126,12 +162,6 @@ def _results(placed: list[Placed], expansion: Expansion) -> list[dict[str, Any]]
         if one.address not in found or "error" in found[one.address]:
             found[one.address] = made
     return list(found.values())
-
-
-def _refused(address: str, code: int, text: str) -> dict[str, Any]:
-    if code < 500:
-        return error_as_json(address, MailError(public=text))
-    return error_as_json(address, NoSuchAddress() if text.startswith("No such") else NotAllowed(public=text))
 
 
 def placed_as_json(placed: Placed) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from listeners.rpc import Request
 from mail import srs
 from mail.accounts.expand import Expansion, expand
 from mail.address import Address, parse_address
-from mail.errors import Invalid
+from mail.errors import Invalid, MailError
 from mail.metrics import Counted
 from mail.now import Clock
 from mail.policy.verdict import REJECT
@@ -27,11 +27,12 @@ from mail.receive.judge import Destination, Judge, Question, ask
 from mail.receive.message import Message
 from mail.receive.receipt import receipt_of
 from mail.receive.settled import Settled, judged_outward, settled_of
+from mail.receive.turn import Turn
 from mail.store.blob_rows import BlobRow
 from mail.store.blobs import Staged
 from mail.store.changes import Changes
 from mail.store.experience import Known, Wanted
-from mail.store.receipts import Receipt, receive
+from mail.store.receipts import Receipt, obstacle, receive
 
 Commit = Callable[..., Awaitable[Any]]
 Contents = Callable[[Request, list[Any]], list[Content]]
@@ -106,7 +107,7 @@ class Receiving:
     def settled(self, message: Message, asked: Asked, known: Mapping[int, Known]) -> Settled:
         """The decision: what every recipient says, and the one reply."""
         now = self._clock.wall_ms()
-        judged = self._judge.judge(asked.question, known, now, counted=message.counted)
+        judged = self._judge.judge(asked.question, known, now, counted=message.turn is Turn.AGAIN)
         return settled_of(message, judged, judged_outward(message, asked.expansion, now), asked.expansion)
 
     def _expanded(self, message: Message) -> Expansion:
@@ -169,8 +170,10 @@ class _Work:
         if readers:
             raise Decided({"words": sorted(readers)})
         settled = self._settled = self._receiving.settled(message, asked, known)
-        if settled.reply is None and not message.waited and any(one.verdict.delay for one in settled.judged):
+        may_wait = message.turn is Turn.FIRST and settled.reply is None
+        if may_wait and any(one.verdict.delay for one in settled.judged):
             raise Decided({"wait": True})
+        settled.promise(known)
         self._notice = self._receiving.notice(settled, self._contents[0])
         if not settled.keeps:
             # Nothing of it is stored, so nothing of it is written.
@@ -178,11 +181,15 @@ class _Work:
         if self._notice is not None:
             self._contents.append(self._notice.content)
 
-    def write(self, changes: Changes, staged: list[Staged]) -> dict[str, Any]:
+    def write(self, changes: Changes, staged: list[Staged]) -> dict[str, Any] | MailError:
         settled = self._settled
         assert settled is not None
         blob = BlobRow.of(staged[0], changes.now) if settled.keeps else NO_BLOB
-        receive(changes, self._receiving.receipt(settled, blob, changes.now))
+        receipt = self._receiving.receipt(settled, blob, changes.now)
+        stopped = obstacle(changes, receipt)
+        if stopped is not None:
+            return stopped
+        receive(changes, receipt)
         if self._notice is not None:
             self._notice.queue(changes, BlobRow.of(staged[-1], changes.now))
         self._written = True

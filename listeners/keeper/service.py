@@ -92,7 +92,7 @@ class Keeper:
         self.local_mail = LocalMail(
             self.verbs.commit,
             self.verbs.contents,
-            lambda: self.tables.current,
+            self.tables,
             srs_key=self.srs_key,
             give_up_ms=settings.queue_give_up_hours * HOUR_MS,
         )

@@ -249,8 +249,17 @@ class Connection(Outlet):
         self.deadline = self.loop.time() + LINGER_SECONDS
         if self.transport is not None and not self._eof and self.tls is None and self.transport.can_write_eof():
             # Closing with unread input in the kernel resets the connection, and our words are lost with it.
-            self.transport.write_eof()
+            self._end_output()
             self._resume()
         elif self.transport is not None:
             self.transport.close()
         self._wake()
+
+    def _end_output(self) -> None:
+        assert self.transport is not None
+        try:
+            self.transport.write_eof()
+        except OSError:
+            # The peer has reset the connection, and the loop has not told us yet. Who says goodbye to many (the
+            # timekeeper, the drain) must not be stopped by one.
+            self.transport.abort()

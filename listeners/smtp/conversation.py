@@ -70,6 +70,8 @@ class Conversation(Connection):
             self.abort()
 
     async def _converse(self) -> None:
+        # One turn of the loop, in which it reads what had come before we were asked to speak.
+        await asyncio.sleep(0)
         if self.has_line:
             # It talks before it was greeted (security SM-7).
             self.say_goodbye(EARLY_TALKER)

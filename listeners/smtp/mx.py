@@ -19,11 +19,14 @@ from mail import srs
 from mail.accounts.routing import Route
 from mail.address import Address
 from mail.dns.live import LiveResolver
+from mail.dns.resolver import Resolver
 from mail.imap.summary import summarize
+from mail.receive import sender
 from mail.receive.gather import Checks, Envelope
 from mail.receive.handover import Answer, arguments, hand_over
 from mail.receive.look import look, words_in
 from mail.receive.simulate import at_end
+from mail.receive.turn import Turn
 from mail.runtime.world import World, open_world
 from mail.smtp.envelope import Mail
 from mail.smtp.limits import MX_PATIENCE
@@ -48,6 +51,8 @@ class MxService(Service):
     """What the sessions of port 25 share beyond the rest."""
 
     checks: Checks
+    # Who is asked whether senders can be reached; None: nobody, and all may send.
+    senders: Resolver | None
     first_time_delay: float
     with_evaluations: bool
     # Whose filters have learnt and read the words of mail, as the keeper said since we started.
@@ -57,6 +62,13 @@ class MxService(Service):
 class MxSession(Session):
     name = "mx"
     service: MxService
+
+    async def sender_refused(self, mail: Mail) -> Reply | None:
+        service, reverse_path = self.service, mail.reverse_path
+        # A domain of ours can be reached: here.
+        if service.senders is None or reverse_path is None or service.routing.domain(reverse_path.domain) is not None:
+            return None
+        return await sender.refused(service.senders, reverse_path)
 
     def recipient_refused(self, address: Address) -> Reply | None:
         routing = self.service.routing
@@ -113,6 +125,7 @@ class MxSession(Session):
             received_at=received_at,
             size=spool.size,
             with_evaluation=self.service.with_evaluations,
+            turn=Turn.FIRST if self.service.first_time_delay else Turn.ONLY,
         )
         if early:
             self.log.info("early-input", reason="content came before our 354")
@@ -145,7 +158,6 @@ class MxSession(Session):
         them (features S02).
         """
         call, descriptor = self.service.keeper.call, spool.seal()
-        asked["waited"] = not self.service.first_time_delay
         answer = await hand_over(call, asked, descriptor)
         if answer.readers:
             self.service.readers.update(answer.readers)
@@ -158,7 +170,7 @@ class MxSession(Session):
             if self.service.draining:
                 return Answer(SHUTTING_DOWN)
             await asyncio.sleep(min(DELAY_STEP_SECONDS, self.service.first_time_delay))
-        return await hand_over(call, asked | {"waited": True, "counted": True}, descriptor)
+        return await hand_over(call, asked | {"turn": Turn.AGAIN}, descriptor)
 
     def _hop(self, mail: Mail) -> Hop:
         tls = f"{self.tls.version()} {self.tls.cipher()[0]}" if self.tls is not None else ""  # type: ignore[index]
@@ -179,6 +191,7 @@ def service_of(world: World, certificate: Certificate | None) -> MxService:
             world.clock,
             list_local_clients=settings.dnsbl_local_clients,
         ),
+        senders=resolver if settings.refuse_unreachable_senders else None,
         first_time_delay=float(settings.first_time_sender_delay),
         with_evaluations=settings.store_dmarc_evaluations,
         hostname=settings.hostname,

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import ssl
 
 SPACE_SECONDS = 1.0
+TICK_SECONDS = 1.0
+STALL_SECONDS = 0.2
 DRAIN_SECONDS = 60.0
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service shutting down")
 
@@ -65,11 +67,22 @@ class Service:
     async def keep_time(self) -> None:
         """Until cancelled: every deadline of every session, once a second."""
         loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as beside:
+            beside.create_task(self._tell_refusals())
+            while True:
+                before = loop.time()
+                await asyncio.sleep(TICK_SECONDS)
+                now = loop.time()
+                if now - before - TICK_SECONDS > STALL_SECONDS:
+                    # Security EX-9: something kept the loop from its work.
+                    self.log.warning("smtp-loop-stalled", ms=int(1000 * (now - before - TICK_SECONDS)))
+                for session in list(self.sessions):
+                    session.look_at_time(now)
+
+    async def _tell_refusals(self) -> None:
+        """By itself: a keeper that is away takes seconds to find out, and deadlines do not wait for it."""
         while True:
-            await asyncio.sleep(1.0)
-            now = loop.time()
-            for session in list(self.sessions):
-                session.look_at_time(now)
+            await asyncio.sleep(TICK_SECONDS)
             await self.refusals.flush()
 
     async def drain(self) -> None:

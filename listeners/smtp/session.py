@@ -4,12 +4,13 @@
 """
 
 import asyncio
+from dataclasses import replace
 
 from listeners.smtp.conversation import Conversation
 from listeners.smtp.transaction import NO_ROOM, Body, Transaction, Wanted
 from mail.address import Address, parse_domain
 from mail.errors import BadAddress, MailError
-from mail.receive.refusals import SENTENCES, Refusal
+from mail.receive.refusals import SENTENCES, Refusal, reason_for
 from mail.receive.simulate import Simulated, at_mail, at_rcpt
 from mail.smtp import envelope
 from mail.smtp.commands import COMMANDS
@@ -38,7 +39,7 @@ class Session(Conversation):
             self.note_refused(mail, "", TOO_LARGE)
             self.answer(TOO_LARGE)
             return
-        refusal = self.sender_refused(mail)
+        refusal = await self.sender_refused(mail)
         if refusal is None and self.service.simulate_failures and mail.reverse_path is not None:
             refusal = await self._simulated(at_mail(mail.reverse_path))
         if refusal is None and not await self.service.has_space(mail.size or 0):
@@ -62,7 +63,7 @@ class Session(Conversation):
                 )
             )
 
-    def sender_refused(self, mail: Mail) -> Reply | None:
+    async def sender_refused(self, mail: Mail) -> Reply | None:
         """Why this session may not send as him."""
         return None
 
@@ -99,7 +100,8 @@ class Session(Conversation):
             else:
                 self.answer(refusal)
             return
-        self._take_recipient(transaction, address, rcpt)
+        if self._take_recipient(transaction, address, rcpt):
+            self.strikes.recipient_taken()
         self.answer(Reply(250, "2.1.5", "Ok"))
 
     def _postmaster(self) -> Address:
@@ -110,10 +112,13 @@ class Session(Conversation):
             return Address("postmaster", "localhost")
 
     @staticmethod
-    def _take_recipient(transaction: Transaction, address: Address, rcpt: Rcpt) -> None:
-        if address not in transaction.addresses:
-            transaction.addresses.add(address)
-            transaction.recipients.append(Wanted(address, rcpt.notify, rcpt.orcpt))
+    def _take_recipient(transaction: Transaction, address: Address, rcpt: Rcpt) -> bool:
+        """False: he is one of the recipients already."""
+        if address in transaction.addresses:
+            return False
+        transaction.addresses.add(address)
+        transaction.recipients.append(Wanted(address, rcpt.notify, rcpt.orcpt))
+        return True
 
     def recipient_refused(self, address: Address) -> Reply | None:
         """Why mail for him is not taken here."""
@@ -179,7 +184,9 @@ class Session(Conversation):
             return await self.take(transaction, body, early=early)
         except MailError as error:
             self.log.warning("message-deferred", error=str(error), kind=type(error).__name__)
-            return reply_for(error)
+            reply = reply_for(error)
+            # What is refused for good was judged, by whoever has the word for it.
+            return replace(reply, reason=reason_for(error)) if reply.code < 500 else reply
 
     async def take(self, transaction: Transaction, body: Body, *, early: bool) -> Reply:
         """Have the message stored, durably, and say so; or say why not."""

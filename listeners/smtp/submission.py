@@ -129,7 +129,7 @@ class SubmissionSession(Session):
 
     # The transaction.
 
-    def sender_refused(self, mail: Mail) -> Reply | None:
+    async def sender_refused(self, mail: Mail) -> Reply | None:
         if self.user is None:
             return NEEDS_AUTH
         if mail.reverse_path is not None and not self.service.routing.owns(self.user.account_id, mail.reverse_path):

@@ -38,6 +38,9 @@ class Settings:
     dnsbl_local_clients: bool = setting(
         False, help="Local bundle: ask the block lists about clients on loopback and private addresses too."
     )
+    refuse_unreachable_senders: bool = setting(
+        True, help="Refuse mail whose sender is at a domain without MX and address records, or with a null MX."
+    )
     first_time_sender_delay: int = setting(
         15, help="Seconds that a message waits whose sender nobody knows, before we take it. 0: none."
     )

@@ -113,6 +113,7 @@ class MessageFacts(_Facts):
     org_domain: str = ""  # the organizational domain of from_domain
     from_validated: bool = False  # SPF or DKIM passes for a domain aligned with From, with or without a DMARC record
     dnsbl: tuple[str, ...] = ()  # the healthy lists that list the client
+    login_domain: str = ""  # of the author, who had logged in here and owns his address
     arc: str = "none"
     subject: str = ""
     message_id: str = ""
@@ -128,9 +129,9 @@ class MessageFacts(_Facts):
 
     @property
     def verified_domains(self) -> tuple[str, ...]:
-        """The domains that answer for the message: every signer, and the sender's by SPF."""
-        by_spf = self.spf == "pass" and self.spf_identity == "mailfrom"
-        return (*self.signers, self.spf_domain) if by_spf else self.signers
+        """The domains that answer for the message: every signer, the sender's by SPF, its author's by his login."""
+        by_spf = self.spf_domain if self.spf == "pass" and self.spf_identity == "mailfrom" else ""
+        return (*self.signers, *filter(None, (by_spf, self.login_domain)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

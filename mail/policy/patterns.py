@@ -1,9 +1,11 @@
 """Regular expressions that people write: for rulesets and for the names of mailboxes.
 
 RE2 needs time linear in the text whatever the expression is (security EX-5), and no more than the memory given here.
-Expression and text are compared without regard to case; an expression may match anywhere in the text.
+Expression and text are compared without regard to case and to the form an accent is written in; an expression may
+match anywhere in the text.
 """
 
+import unicodedata
 from functools import lru_cache
 from typing import Any
 
@@ -29,7 +31,7 @@ def compiled(pattern: str) -> Any:
     options.never_capture = True
     options.max_mem = MEMORY_MAX
     try:
-        expression = re2.compile(pattern, options)
+        expression = re2.compile(unicodedata.normalize("NFC", pattern), options)
     except (re2.error, UnicodeEncodeError) as error:
         said = error.args[0] if isinstance(error, re2.error) else b"not Unicode"
         raise Invalid(public=f"bad regular expression {pattern!r}: {said.decode('utf-8', 'replace')}") from error
@@ -44,4 +46,6 @@ def matches(pattern: str, text: str) -> bool:
         expression = compiled(pattern)
     except Invalid:
         return False
-    return expression.search(text[:TEXT_MAX].lower().encode("utf-8", "replace")) is not None
+    # Case can undo the normal form, so it is made last.
+    folded = unicodedata.normalize("NFC", text[:TEXT_MAX].lower())
+    return expression.search(folded.encode("utf-8", "replace")) is not None

@@ -14,14 +14,17 @@ import orjson
 
 from mail.address import parse_domain
 from mail.errors import BadAddress, Invalid
+from mail.message.fields import Header
+from mail.message.words import decode_words
 from mail.policy.facts import INBOX, MessageFacts, is_within
 from mail.policy.patterns import TEXT_MAX, compiled, matches
 
 HEADERS_MAX = 20
 COMMENT_MAX = 1000
 NAME_MAX = 100
-# What is looked at of a message's header, for all rulesets together.
+# What is looked at of a message's header, for all rulesets together; and of the header itself.
 VALUES_MAX = 64 << 10
+FIELDS_OCTETS = 64 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,7 @@ class Ruleset:
     ruleset_id: int = 0
     smtp_mail_from: str = ""
     msg_from: str = ""
-    verified_domain: str = ""  # SPF or DKIM passes for it or a domain below it
+    verified_domain: str = ""  # SPF, DKIM or the login of its author proves it or a domain below it
     headers: tuple[tuple[str, str], ...] = ()  # (name, value): one such field for each pair
     mailbox: str = ""
     is_forward: bool = False
@@ -101,6 +104,21 @@ def _check_domain(domain: str) -> None:
         raise Invalid(public=f"bad domain {domain!r}: {error}") from error
     if not known:
         raise Invalid(public=f"a domain is written in lower case and A-labels: {domain!r}")
+
+
+def fields_of(header: Header) -> tuple[tuple[str, str], ...]:
+    """(name, decoded value): a header as rulesets see it, as far as FIELDS_OCTETS go.
+
+    A ruleset must not be led by what only we may write: hand in a header without that (`mail.message.relayed`).
+    """
+    kept: list[tuple[str, str]] = []
+    room = FIELDS_OCTETS
+    for one in header.fields:
+        room -= len(one.raw)
+        if room < 0:
+            break
+        kept.append((one.name.decode("latin-1"), decode_words(one.value)))
+    return tuple(kept)
 
 
 def first_match(

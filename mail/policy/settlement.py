@@ -35,10 +35,10 @@ def settle(verdicts: Sequence[Verdict]) -> Settlement:
 
 
 def _filed(verdict: Verdict) -> Verdict:
-    """Refused, but as others take the message it is kept where refused messages are."""
-    mailbox = verdict.rejects_mailbox or JUNK_MAILBOX
-    why = f"put into {mailbox}, as another recipient takes the message"
-    filed = replace(verdict, action=REJECTS_TO_MAILBOX, reply=None, mailbox=mailbox, rejects_mailbox="")
+    """Refused, but as others take the message it is put where refused ones are: into Rejects by the rules of those."""
+    rejects = verdict.rejects_mailbox
+    why = f"put into {rejects or JUNK_MAILBOX}, as another recipient takes the message"
+    filed = replace(verdict, action=REJECTS_TO_MAILBOX, reply=None, mailbox="" if rejects else JUNK_MAILBOX)
     # We did take it, so DMARC's report says so.
     disposition = "none" if filed.evaluation else ""
     return replace(filed, considered=(*filed.considered, why), evaluation=disposition)

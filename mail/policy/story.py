@@ -120,9 +120,12 @@ def _refused(record: Record, when: When) -> str:
     whom = f" for {record.rcpt_to}" if record.rcpt_to else f" from {record.mail_from or '<>'}"
     whence = f"{whom} on {when(record.at)} {_client(record)}".rstrip()
     copy = f" A copy is in {detail['kept_in']}." if detail.get("kept_in") else ""
+    copy = f" No copy was kept: {detail['no_copy']}." if detail.get("no_copy") else copy
     stage = detail.get("stage")
     if stage == "DATA":
         return f"Refused while its content came{whence}{answered}: {why}."
+    if stage == "END":
+        return f"Put off{whence}{answered}: {why}."
     if stage:
         return f"Never reached us: refused at {stage}{whence}{answered}: {why}."
     return f"Refused{whence}{answered}: {why}.{copy}"
@@ -201,14 +204,16 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
             ),
         )
         yield from _of_recipient(message, recipient, record.at)
+    elif detail.get("ruleset_id"):
+        yield "ruleset", f"{detail['ruleset_id']}, into {detail.get('ruleset_mailbox')}"
     if detail.get("action") == REJECTS_TO_MAILBOX:
         yield "instead", _instead(detail)
     if record.direction == "out":
         yield from _of_attempt(record)
     yield "reason", f"{record.verdict}, {record.reason}"
     yield "answered", str(detail.get("reply") or "")
-    kept = detail.get("kept_in")
-    yield "copy", f"in {kept}, unless it was there already or there was no room" if kept else ""
+    kept, there = detail.get("kept_in"), detail.get("copy")
+    yield "copy", f"in {kept}{f', {there}' if there else ''}" if kept else str(detail.get("no_copy") or "")
     yield "cid", record.cid
 
 

@@ -46,7 +46,7 @@ class Verdict:
     reply: Reply | None = None
     mailbox: str = ""  # where it is put; empty when it is refused
     intended: str = ""  # whose history its marks will make
-    rejects_mailbox: str = ""  # where a copy of the refused message is kept; empty: nowhere
+    rejects_mailbox: str = ""  # where a copy is kept, once and for a while, though it is refused; empty: nowhere
     delay: bool = False  # the delay for first-time senders comes before the reply
     is_mailing_list: bool = False
     is_forward: bool = False

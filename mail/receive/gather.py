@@ -22,15 +22,18 @@ from mail.dkim import verify as dkim
 from mail.dkim.verify import Prepared, SignatureResult
 from mail.dmarc.domains import organizational_domain
 from mail.dmarc.evaluate import DmarcResult, evaluate
-from mail.dns.budget import Budget
+from mail.dns.budget import QUERIES, Budget
 from mail.dns.resolver import Resolver
 from mail.dnsbl import Blocklists
 from mail.iprev import IprevResult
 from mail.now import Clock
 from mail.policy.facts import MessageFacts, Signature
 from mail.receive.look import Look
+from mail.receive.sender import QUESTIONS
 from mail.spf.check import SpfResult, check_host
 
+# Of what a message may cost, its sender's domain had a part at MAIL.
+MESSAGE_QUERIES = QUERIES - QUESTIONS
 SPF_QUERIES, SPF_SECONDS = 30, 20.0
 IPREV_QUERIES, IPREV_SECONDS = 11, 20.0
 ARC_QUERIES, ARC_SECONDS = 20, 20.0
@@ -89,7 +92,7 @@ class Checks:
         """Never raises for what a sender or his DNS does."""
         if self._resolver is None:
             return self._unasked(look, envelope, message_id, size)
-        budget = Budget(self._resolver, self._clock)
+        budget = Budget(self._resolver, self._clock, MESSAGE_QUERIES)
         reverse, sender, signatures, chain, zones = await asyncio.gather(
             # A share each of the budget: what a stranger's record makes us ask must not use up what DMARC needs.
             iprev.verify(Budget(budget, self._clock, IPREV_QUERIES, IPREV_SECONDS), envelope.ip),

@@ -13,6 +13,7 @@ from mail.receive.evaluation import evaluation_of
 from mail.receive.fields import found_fields
 from mail.receive.gather import Envelope, Gathered
 from mail.receive.look import Look
+from mail.receive.turn import Turn
 from mail.smtp import trace_fields
 from mail.smtp.replies import Reply
 from mail.smtp.trace_fields import Hop
@@ -46,8 +47,9 @@ def arguments(
     received_at: int,
     size: int,
     with_evaluation: bool,
+    turn: Turn,
 ) -> dict[str, Any]:
-    """What `receive` is asked with; `waited` and `counted` may be added."""
+    """What `receive` is asked with."""
     single = recipients[0] if len(recipients) == 1 else None
     tail = found_fields(gathered, envelope, hop.hostname) + trace_fields.received(
         hop, at_ms=received_at, recipient=single
@@ -68,6 +70,7 @@ def arguments(
         "evaluation": evaluation_of(gathered, envelope) if with_evaluation else None,
         "head": trace_fields.return_path(envelope.mail_from).decode("latin-1"),
         "tail": tail.decode("latin-1"),
+        "turn": turn,
     }
 
 

@@ -113,9 +113,16 @@ def ask(arrived: Arrived, destinations: Sequence[Destination], wanted: Wanted) -
     return Question(arrived, candidates, words)
 
 
+def meant_for(
+    route: Route, rulesets: Sequence[Ruleset], facts: MessageFacts, fields: Sequence[tuple[str, str]]
+) -> tuple[Ruleset | None, str]:
+    """The ruleset that matches, and the mailbox the message is meant to go to."""
+    ruleset = first_match(rulesets, facts, fields)
+    return ruleset, (ruleset.mailbox if ruleset is not None else "") or route.mailbox
+
+
 def _candidate(arrived: Arrived, one: Destination) -> Candidate:
-    ruleset = first_match(one.rulesets, arrived.facts, arrived.fields)
-    intended = (ruleset.mailbox if ruleset is not None else "") or one.route.mailbox
+    ruleset, intended = meant_for(one.route, one.rulesets, arrived.facts, arrived.fields)
     forwarder = ruleset.verified_domain if ruleset is not None and ruleset.is_forward else ""
     keys = {key: number_of(key, intended) for key in reputation.keys(arrived.facts, forwarder)}
     return Candidate(one, ruleset, intended, forwarder, keys)
@@ -139,7 +146,8 @@ class Judge:
             experience = known[account_id]
             usage = experience.usage
             values = _own(arrived, one)
-            values["over_quota"] = usage is not None and not usage.has_room(taken[account_id] + arrived.facts.size)
+            asked_for = experience.promised + taken[account_id] + arrived.facts.size
+            values["over_quota"] = usage is not None and not usage.has_room(asked_for)
             if not counted:
                 values["rate_exceeded"] = self._rates.add(account_id, arrived.facts.ip, arrived.facts.size, now_ms)
             values |= self._subject_pass(arrived.facts, one.destination, now_ms)

@@ -12,6 +12,7 @@ from mail.dkim.verify import Prepared, prepare
 from mail.errors import BadAddress
 from mail.imap.summary import Summary, summarize
 from mail.junk.words import words
+from mail.message import relayed
 from mail.message.addresses import parse_addresses
 from mail.message.author import Author, author
 from mail.message.fields import Header, Octets, parse_header
@@ -19,12 +20,10 @@ from mail.message.scan import Scanned, scan
 from mail.message.text import decode
 from mail.message.words import decode_words
 from mail.policy.facts import ADDRESSED_MAX
-from mail.receive import header as arriving
+from mail.policy.rulesets import fields_of
 
 SUBJECT_MAX = 1000
 LIST_ID_MAX = 255
-# What rulesets may look at.
-FIELDS_OCTETS = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +55,12 @@ def look(octets: Octets, *, hostname: str, smtputf8: bool, now: int, with_words:
     `now`: seconds since 1970, for the times in signatures. `with_words`: for junk filters, which costs as much as all
     the rest.
     """
-    end = arriving.header_end(octets)
+    end = relayed.header_end(octets)
     raw = octets[:end]
-    count = arriving.received_count(raw)
-    if count > arriving.RECEIVED_LIMIT:
+    count = relayed.received_count(raw)
+    if count > relayed.RECEIVED_LIMIT:
         return None
-    cleaned = arriving.without_forged(raw, hostname)
+    cleaned = relayed.without_forged(raw, hostname)
     scanned = scan(octets)
     header = scanned.header
     forged = cleaned is not raw
@@ -77,9 +76,8 @@ def look(octets: Octets, *, hostname: str, smtputf8: bool, now: int, with_words:
         subject=decode_words((header.first(b"subject") or b"")[: 4 * SUBJECT_MAX])[:SUBJECT_MAX],
         to_and_cc=_addressed(header),
         list_id=decode((header.first(b"list-id") or b"")[:LIST_ID_MAX]),
-        # A ruleset must not be led by what only we may write.
-        fields=_fields(parse_header(cleaned) if forged else header),
-        delivered_to=arriving.delivered_to(raw),
+        fields=fields_of(parse_header(cleaned) if forged else header),
+        delivered_to=relayed.delivered_to(raw),
         report=_report(scanned),
     )
 
@@ -120,15 +118,3 @@ def _addressed(header: Header) -> tuple[str, ...]:
             except BadAddress:
                 continue
     return tuple(found)
-
-
-def _fields(header: Header) -> tuple[tuple[str, str], ...]:
-    """The fields as rulesets see them, the first FIELDS_OCTETS of them."""
-    kept: list[tuple[str, str]] = []
-    room = FIELDS_OCTETS
-    for one in header.fields:
-        room -= len(one.raw)
-        if room < 0:
-            break
-        kept.append((one.name.decode("latin-1"), decode_words(one.value)))
-    return tuple(kept)

@@ -10,6 +10,7 @@ from mail.junk.words import WORDS_MAX
 from mail.message.build import fold
 from mail.policy.facts import MessageFacts
 from mail.receive.judge import Arrived
+from mail.receive.turn import Turn
 from mail.smtp import trace_fields
 
 RECIPIENTS_MAX = 1000
@@ -31,8 +32,7 @@ class Message:
     head: bytes
     tail: bytes
     evaluation: dict[str, Any] | None
-    waited: bool  # it is not to wait, or has
-    counted: bool  # it was here before it waited: its rates are counted
+    turn: Turn
 
     @classmethod
     def from_args(cls, args: dict[str, Any]) -> "Message":
@@ -70,8 +70,7 @@ class Message:
             head=str(args["head"]).encode("latin-1"),
             tail=str(args["tail"]).encode("latin-1"),
             evaluation=dict(args["evaluation"]) if args.get("evaluation") is not None else None,
-            waited=bool(args.get("waited")),
-            counted=bool(args.get("counted")),
+            turn=Turn(args["turn"]),
         )
 
     @property

@@ -72,7 +72,9 @@ def _copy(message: Message, one: Judged) -> LocalRecipient:
 
 
 def _kept(message: Message, one: Judged) -> Kept:
-    return Kept(_recipient(message, one, one.verdict.rejects_mailbox), one.destination.rules.keep_rejects)
+    verdict = one.verdict
+    recipient = _recipient(message, one, verdict.rejects_mailbox)
+    return Kept(recipient, one.destination.rules.keep_rejects, refused=verdict.reply is not None)
 
 
 def _recipient(message: Message, one: Judged, mailbox: str) -> LocalRecipient:
@@ -100,13 +102,11 @@ def _told(verdict: Verdict, facts: RecipientFacts) -> dict[str, Any]:
     }
     if verdict.reply is not None:
         told["reply"] = f"{verdict.reply.code} {verdict.reply.enhanced} {verdict.reply.text}"
-    if verdict.rejects_mailbox:
-        told["kept_in"] = verdict.rejects_mailbox
     return told
 
 
 def _traces(settled: Settled, facts: dict[str, Any], now: int) -> list[dict[str, Any]]:
-    """Of the recipients that get no copy."""
+    """Of the recipients that get no copy, not even in Rejects: what is kept there is told with it."""
     message, others = settled.message, settled.reply
 
     def row(
@@ -127,7 +127,7 @@ def _traces(settled: Settled, facts: dict[str, Any], now: int) -> list[dict[str,
 
     rows: list[dict[str, Any]] = []
     for one in settled.judged:
-        if others is None and _is_put(one.verdict):
+        if one.verdict.rejects_mailbox or (others is None and _is_put(one.verdict)):
             continue
         told = facts | _told(one.verdict, one.facts)
         if one.verdict.reply is None and others is not None:

@@ -1,17 +1,18 @@
-"""Mail that was refused before it was read: why, in a stable word and in words for the administrator.
+"""Mail that the keeper knows nothing of: why it was not taken, in a stable word and in words for the administrator.
 
-What is refused at MAIL, RCPT or while content comes leaves a record in the trace like every other message (features
-B14), so that "it never arrived" has an answer.
+What is refused at MAIL, RCPT or while content comes, and what the keeper could not take because of a fault of its own,
+leaves a record in the trace like every other message (features B14), so that "it never arrived" has an answer.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from mail.errors import Invalid
+from mail.errors import Invalid, MailError, StorageFull
 
 TEXT_MAX = 500
 
 SENTENCES: dict[str, str] = {
+    "sender-unreachable": "The sender's domain takes no mail: nobody there could be answered or told of a failure.",
     "relay-denied": "The recipient's domain is not ours and the client had not logged in; we relay for nobody.",
     "unknown-recipient": "There is no such address here.",
     "recipient-refused": "The address is set to refuse mail, with the reply shown.",
@@ -24,10 +25,16 @@ SENTENCES: dict[str, str] = {
     "long-line": "A line of the message is longer than any program could want.",
     "no-space": "The disk has no room above its reserve; the sender will try again.",
     "loop": "The message has passed more than a hundred servers: it goes in circles.",
+    "not-stored": "It had come and could not be stored, for the reason in the reply; the sender will try again.",
 }
 
 # Found out while the content comes, not by MAIL or RCPT.
 _BY_CONTENT = frozenset({"too-large", "smuggling", "nul", "long-line", "no-space", "loop"})
+
+
+def reason_for(error: MailError) -> str:
+    """The word for a message that had come, and that we failed to take."""
+    return "no-space" if isinstance(error, StorageFull) else "not-stored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +72,11 @@ class Refusal:
 
     @property
     def stage(self) -> str:
-        """The command that was refused: MAIL, RCPT or DATA (or BDAT)."""
+        """The command that was refused: MAIL, RCPT or DATA (or BDAT); END when all of the message had come."""
         if not self.rcpt_to:
             return "MAIL"
+        if self.reason == "not-stored":
+            return "END"
         return "DATA" if self.reason in _BY_CONTENT else "RCPT"
 
     @property

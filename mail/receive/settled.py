@@ -1,6 +1,6 @@
 """From the verdicts of all recipients to the one reply that SMTP has after DATA (security SM-10, features B08)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mail.accounts.expand import Expansion, Refused
@@ -11,6 +11,7 @@ from mail.policy.verdict import Verdict
 from mail.receive.judge import Judged
 from mail.receive.message import Message
 from mail.smtp.replies import Reply
+from mail.store.experience import Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,19 @@ class Settled:
     @property
     def keeps(self) -> bool:
         """Is anything of the message stored: copies, those that go elsewhere, or one for Rejects."""
-        if self.reply is not None:
-            return any(one.verdict.rejects_mailbox for one in self.judged)
-        return any(one.verdict.mailbox for one in self.judged) or any(not one.verdict.is_reject for one in self.outward)
+        if any(one.verdict.rejects_mailbox for one in self.judged):
+            return True
+        taken = self.reply is None
+        return taken and (
+            any(one.verdict.mailbox for one in self.judged) or any(not one.verdict.is_reject for one in self.outward)
+        )
+
+    def promise(self, known: Mapping[int, Known]) -> None:
+        """From now on the octets of its copies are taken, for who is judged after it and before they are written."""
+        for one in self.judged:
+            taken = self.reply is None and one.verdict.mailbox
+            if taken or one.verdict.rejects_mailbox:
+                known[one.destination.route.account_id].promised += self.message.arrived.facts.size
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:

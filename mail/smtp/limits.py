@@ -45,6 +45,10 @@ class Strikes:
         self.idle_commands = self.idle_commands + 1 if idle else 0
         return Reply(421, "4.7.0", "Too many commands") if self.commands > COMMANDS else None
 
+    def recipient_taken(self) -> None:
+        """Not one of the thousand commands: as many recipients are announced (RFC 9422), and each counts once."""
+        self.commands -= 1
+
     def unknown_command(self) -> Reply | None:
         self.unknown_commands += 1
         return Reply(421, "4.7.0", "Too many errors") if self.unknown_commands >= UNKNOWN_COMMANDS else None

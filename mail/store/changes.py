@@ -17,11 +17,12 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from mail.errors import NoSuchAddress, NoSuchMailbox, OverQuota
 from mail.events import Event, Expunged, FlagsChanged, MailboxKeywords, MessageAdded
 from mail.now import Clock
+from mail.store import traces
 from mail.store.engine import Store
 from mail.store.flags import DELETED, SEEN
 from mail.store.learning import Learning, Place
 from mail.store.rows import NewMessage, is_one_of, join_keywords, many, plain, upsert
-from mail.store.schema import account, blob, blob_content, dmarc_evaluation, mailbox, mailbox_keyword, message, trace
+from mail.store.schema import account, blob, blob_content, dmarc_evaluation, mailbox, mailbox_keyword, message
 
 
 class Publisher(Protocol):
@@ -84,7 +85,6 @@ _KEYWORDS = select(mailbox_keyword.c.keyword)
 _ADD_BLOBS = insert(blob)
 _ADD_CONTENTS = insert(blob_content)
 _ADD_MESSAGES = insert(message)
-_ADD_TRACES = insert(trace)
 _ADD_EVALUATIONS = insert(dmarc_evaluation)
 _WRITE_MAILBOX = (
     update(mailbox)
@@ -111,6 +111,7 @@ class AccountState:
         self.id = account_id
         self._modseq, self.size, self.quota, self.next_mailbox_id, self.next_uidvalidity, self.incoming = values
         self.changed = False
+        self._ours = 0
         self._by_id: dict[int, MailboxCounters] = {}
         self._by_name: dict[str, MailboxCounters] = {}
         self._absent: set[str] = set()
@@ -174,13 +175,18 @@ class AccountState:
         counters.highestmodseq = self.modseq
         return counters.highestmodseq
 
-    def grow(self, octets: int, *, ours: int = 0) -> None:
-        """OverQuota when the account may not hold that much more. `ours`: octets of it that we put in front, which are
-        held but not asked for: whether there is room is known before they are written.
+    def has_room(self, octets: int) -> bool:
+        """What we put in front of the mail of this transaction is held and not asked for: whether there is room was
+        decided before that was made, and is not to be decided twice.
         """
-        if octets > 0 and self.quota and self.size + octets - ours > self.quota:
+        return not self.quota or self.size - self._ours + octets <= self.quota
+
+    def grow(self, octets: int, *, ours: int = 0) -> None:
+        """OverQuota when the account may not hold that much more. `ours`: octets of it that we put in front."""
+        if octets > ours and not self.has_room(octets - ours):
             raise OverQuota(f"account {self.id} holds {self.size} of {self.quota} octets, {octets} more asked")
         self.size += octets
+        self._ours += ours
 
     def keywords_of(self, counters: MailboxCounters) -> set[str]:
         if counters.keywords is None:
@@ -203,7 +209,9 @@ class AccountState:
     def add_messages(self, mailbox_id: int, added: Sequence[NewMessage]) -> list[int]:
         """Put messages into a mailbox; their UIDs in order. OverQuota, NoSuchMailbox. `flush` writes the rows."""
         counters = self.mailbox(mailbox_id)
-        self.grow(sum(one.size for one in added), ours=sum(len(one.prefix) for one in added))
+        # A copy of what is here already has its fields no longer from us.
+        ours = sum(len(one.prefix) for one in added if one.arrival is not None)
+        self.grow(sum(one.size for one in added), ours=ours)
         modseq = self.touch(counters)
         now = self.changes.now
         uids: list[int] = []
@@ -355,11 +363,11 @@ class Changes:
             (_ADD_BLOBS, self.blob_rows),
             (_ADD_CONTENTS, self.content_rows),
             (_ADD_MESSAGES, self.message_rows),
-            (_ADD_TRACES, self.trace_rows),
             (_ADD_EVALUATIONS, self.evaluation_rows),
         ):
             if rows:
                 self.tx.execute(statement, rows)
+        traces.add(self.tx, self.trace_rows)
         self.blob_rows, self.content_rows, self.message_rows, self.trace_rows = [], [], [], []
         self.evaluation_rows = []
         self.learning.flush()

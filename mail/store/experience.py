@@ -21,13 +21,16 @@ from mail.store.usage import Usage
 
 @dataclass(slots=True)
 class Known:
-    """What one account knows; what it was not asked for, or has not, is missing. `usage` None: the account is gone."""
+    """What one account knows; what it was not asked for, or has not, is missing. `usage` None: the account is gone.
+    `promised`: octets that messages of the batch will take, which were decided and are not written yet.
+    """
 
     usage: Usage | None = None
     learnt: Totals = Totals()
     earlier: dict[int, list[Past]] = field(default_factory=dict)
     sent: dict[int, int] = field(default_factory=dict)
     words: dict[int, tuple[int, int]] = field(default_factory=dict)
+    promised: int = 0
 
 
 @dataclass(slots=True)

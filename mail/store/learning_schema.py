@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     event,
+    text,
 )
 
 metadata = MetaData()
@@ -39,14 +40,19 @@ arrival = Table(
     ),
     sqlite_with_rowid=False,
 )
-_PENDING = Index("arrival_pending", *arrival.primary_key)
 
 
-@event.listens_for(arrival, "before_create")
-def _pending_alone(_table: Table, connection: Connection, **_rest: object) -> None:
-    # Said of the index itself for both, it would load the other database's dialect: 2 MiB in every process.
-    _PENDING.dialect_kwargs[f"{connection.dialect.name}_where"] = arrival.c.pending
+def only_where(condition: str, index: Index) -> None:
+    """Let an index have only the rows of its table for which an SQL condition holds."""
 
+    def say(_table: Table, connection: Connection, **_rest: object) -> None:
+        # Said of the index itself for both, it would load the other database's dialect: 2 MiB in every process.
+        index.dialect_kwargs[f"{connection.dialect.name}_where"] = text(condition)
+
+    event.listen(index.table, "before_create", say)
+
+
+only_where("pending", Index("arrival_pending", *arrival.primary_key))
 
 # Classified messages under each of their keys, the newest 100 of a key (mail.store.history).
 history = Table(

@@ -5,6 +5,8 @@ the owner keeps rejects. The same message, by its Message-ID or its octets, is t
 the copy goes.
 """
 
+from enum import Enum
+
 from sqlalchemy import Select, bindparam, select
 
 from mail.store.blob_rows import BlobRow
@@ -36,17 +38,25 @@ _BY_MESSAGE_ID = _JOINED.where(blob.c.message_id == bindparam("value"))
 _BY_OCTETS = _JOINED.where(blob.c.sha256 == bindparam("value"))
 
 
-def make_room(state: AccountState, name: str, row: BlobRow, message_id: str, *, keep_all: bool) -> bool:
-    """May a copy of this message be put into the account's Rejects? Removes what is too old first."""
+class Room(Enum):
+    """Is there a place for one more copy."""
+
+    FREE = "free"
+    TAKEN = "taken"  # by the same message
+    NONE = "none"
+
+
+def make_room(state: AccountState, name: str, row: BlobRow, message_id: str, *, keep_all: bool) -> Room:
+    """For a copy of this message in the account's Rejects. Removes what is too old first."""
     target = ensure_mailbox(state, name)
     if not keep_all:
         old = _uids(state, target.id, _OLD, state.changes.now - KEPT_MS)
         if old:
             expunge(state, target.id, old)
-        if target.messages >= KEPT_MAX:
-            return False
     same = _uids(state, target.id, _BY_MESSAGE_ID, message_id) if message_id else []
-    return not (same or _uids(state, target.id, _BY_OCTETS, row.sha256))
+    if same or _uids(state, target.id, _BY_OCTETS, row.sha256):
+        return Room.TAKEN
+    return Room.NONE if target.messages >= KEPT_MAX and not keep_all else Room.FREE
 
 
 def remove(state: AccountState, name: str, message_id: str) -> int:

@@ -27,6 +27,7 @@ from mail.store.learning_schema import history as history
 from mail.store.learning_schema import junk_total as junk_total
 from mail.store.learning_schema import junk_word as junk_word
 from mail.store.learning_schema import metadata as metadata
+from mail.store.learning_schema import only_where
 from mail.store.learning_schema import sent_to as sent_to
 from mail.store.outbound_schema import sts_policy as sts_policy
 from mail.store.outbound_schema import tls_result as tls_result
@@ -324,6 +325,8 @@ trace = Table(
     Column("queue_recipient_id", BigInteger, nullable=True),
     Column("mail_from", Text, nullable=False),
     Column("rcpt_to", Text, nullable=False),
+    Column("rcpt_key", Text, nullable=True, doc="what else it is found by: mail.store.trace_keys; null: nothing"),
+    Column("sender_key", Text, nullable=True),
     Column("message_id", Text, nullable=False, default="", index=True),
     Column("blob_id", Text, nullable=False, default=""),
     Column("verdict", Text, nullable=False, doc="accepted, refused, delivered, deferred, failed, held, dropped"),
@@ -332,6 +335,8 @@ trace = Table(
 )
 Index("trace_by_recipient", func.lower(trace.c.rcpt_to), trace.c.at)
 Index("trace_by_sender", func.lower(trace.c.mail_from), trace.c.at)
+only_where("rcpt_key IS NOT NULL", Index("trace_by_rcpt_key", trace.c.rcpt_key, trace.c.at))
+only_where("sender_key IS NOT NULL", Index("trace_by_sender_key", trace.c.sender_key, trace.c.at))
 Index("trace_by_account", trace.c.account_id, trace.c.at)
 Index("trace_by_reason", trace.c.reason, trace.c.at)
 

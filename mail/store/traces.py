@@ -1,7 +1,7 @@
 """The trace: one searchable record for each message and recipient, in or out, taken or refused.
 
 Addresses stand there as clients wrote them (`mail.address`: the domain in lower case); they are searched without regard
-to case, as the database folds it: SQLite knows the case of ASCII only.
+to case, and with what is written behind a separator where none was asked for (`mail.store.trace_keys`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 
 from mail.store.engine import Store
 from mail.store.schema import trace
+from mail.store.trace_keys import key_of, keys
 
 FOUND_MAX = 1000
 # What `decisions` holds in memory, and reads in one transaction.
@@ -68,9 +69,16 @@ def trace_values(
     }
 
 
+_ADD = insert(trace)
+
+
 def add(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        tx.execute(insert(trace), list(rows))
+    if not rows:
+        return
+    found = keys(tx, {one[side] for one in rows for side in ("rcpt_to", "mail_from")})
+    tx.execute(
+        _ADD, [one | {"rcpt_key": found.get(one["rcpt_to"]), "sender_key": found.get(one["mail_from"])} for one in rows]
+    )
 
 
 _COLUMNS = [trace.c[name] for name in TraceRow.__dataclass_fields__]
@@ -91,7 +99,8 @@ def find(
 ) -> list[TraceRow]:
     """The newest `most` that are all that is given, newest first.
 
-    `address` matches either side of the envelope, whatever its case; `message_id` is without angle brackets.
+    `address` matches either side of the envelope, whatever its case and, unless it has one itself, what stands behind a
+    separator; `message_id` is without angle brackets.
     """
     most = min(most, FOUND_MAX)
     conditions: list[ColumnElement[bool]] = [trace.c.at >= since]
@@ -103,12 +112,12 @@ def find(
     conditions += [trace.c[name] == wanted for name, wanted in words.items() if wanted]
     if not address:
         return _read(connection, conditions, most)
-    # Two searches, each by its index: with OR every record would be looked at.
-    found = {
-        row.id: row
-        for side in (trace.c.rcpt_to, trace.c.mail_from)
-        for row in _read(connection, [*conditions, func.lower(side) == func.lower(address)], most)
-    }
+    # Several searches, each by its index: with OR every record would be looked at.
+    sides = [func.lower(side) == func.lower(address) for side in (trace.c.rcpt_to, trace.c.mail_from)]
+    key = key_of(connection, address)
+    if key:
+        sides += [trace.c.rcpt_key == key, trace.c.sender_key == key]
+    found = {row.id: row for side in sides for row in _read(connection, [*conditions, side], most)}
     return sorted(found.values(), key=lambda row: (row.at, row.id), reverse=True)[:most]
 
 

@@ -16,7 +16,7 @@ from mail.imap.summary import Summary, summarize
 from mail.message.addresses import parse_addresses
 from mail.message.dates import render_date
 from mail.message.fields import Header, parse_header
-from mail.receive.header import RECEIVED_LIMIT, received_count
+from mail.message.relayed import RECEIVED_LIMIT, received_count
 from mail.smtp.replies import Reply
 
 NO_SEPARATION = Reply(554, "5.6.0", "Message must have a header, an empty line and a body")

@@ -87,6 +87,9 @@ class KeeperFolder:
                 "received_at": 1,
                 "size": len(octets),
                 "summary": summarize(octets).as_json(),
+                "author": "",
+                "submitter": 0,
+                "fields": [],
                 "recipients": [{"address": RECIPIENT, "prefix": "X-Prefix: 1\r\n"}],
             }
             answer = client.call("deliver", arguments, [descriptor])

@@ -17,10 +17,7 @@ ELSEWHERE: dict[str, str] = {
     "listeners/imap": "tests/interop/test_imap_wire.py",
     "mail/imap": "tests/interop/test_imap_wire.py",
     "listeners/smtp": "tests/interop/test_smtp_wire.py",
-    "listeners/limits.py": "tests/interop/test_smtp_wire.py",
-    "listeners/serve.py": "tests/interop/test_smtp_wire.py",
     "listeners/tls.py": "tests/interop/test_smtp_wire.py",
-    "mail/smtp/limits.py": "tests/interop/test_smtp_wire.py",
     "listeners/keeper/__main__.py": "tests/faults/test_storm.py",
     "listeners/keeper/replies.py": "tests/listeners/keeper/test_verbs.py",
     # Values that what uses them proves.

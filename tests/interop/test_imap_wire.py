@@ -208,6 +208,27 @@ def test_append_of_several_messages_is_all_or_nothing(wire: Wire, mailbox: bytes
     assert wire.tagged(b"APPEND Nowhere {3+}\r\na:b")[-1].startswith(b"a NO [TRYCREATE]")
 
 
+def test_imapclient_may_put_two_spaces_between_messages(wire: Wire, mailbox: bytes) -> None:
+    # What its `multiappend` sends: a space of its own behind each literal, and one in front of the next.
+    wire.send(b"a APPEND %b {5}\r\n" % mailbox)
+    assert wire.line().startswith(b"+ ")
+    wire.send(b"a: b\n")
+    wire.send(b" ")
+    wire.send(b" {5}\r\n")
+    assert wire.line().startswith(b"+ ")
+    wire.send(b"a: c\n")
+    wire.send(b"\r\n")
+    assert re.match(rb"a OK \[APPENDUID [0-9]+ 4:5\]", wire.until(b"a")[-1])
+    # And where it need not wait, with flags and a date.
+    date = b'"24-Nov-2026 10:00:00 +0100"'
+    lines = wire.tagged(
+        b"APPEND %b (\\Seen) %b {5+}\r\na: d\n  {5+}\r\na: e\n  (\\Flagged) %b {5+}\r\na: f\n" % (mailbox, date, date)
+    )
+    assert re.match(rb"a OK \[APPENDUID [0-9]+ 6:8\]", lines[-1])
+    assert wire.tagged(b"NOOP")[-1].startswith(b"a OK")
+    assert b"a: e" in fetched(wire, b"FETCH 7 (BODY.PEEK[])") and b"\\Flagged" in fetched(wire, b"FETCH 8 (FLAGS)")
+
+
 def test_no_password_passes_without_tls(bundle: Bundle) -> None:
     with Wire(bundle.address("imap"), source="127.77.0.1") as wire:
         assert b"LOGINDISABLED" in wire.line()

@@ -2,14 +2,17 @@
 security SM-8, SM-11, SM-12).
 """
 
+import smtplib
 import time
 import unicodedata
 
 import pytest
+from imapclient.exceptions import LoginError
 
 from mail.errors import MailError
+from tests.bundle import wait_until
 from tests.deliver_sink import Sink
-from tests.receiving import Host, Stranger
+from tests.receiving import PASSWORD, Host, Stranger, text
 from tests.wire import Wire
 
 OPTIONS = ("--refuse-unknown",)
@@ -28,6 +31,7 @@ def addresses(host: Host) -> None:
     host.mailctl("domain", "add", "off.example", "--disabled")
     host.mailctl("address", "set", "old@catch.example", "--smtp-error", "550 no such user, since May")
     host.mailctl("account", "disable", "carol", "Please call us")
+    host.dns.add({"elsewhere.example": [{"MX": [10, "mx.elsewhere.example."]}], "null.example": [{"MX": [0, "."]}]})
 
 
 @pytest.fixture
@@ -145,6 +149,27 @@ def test_a_new_domain_and_its_addresses_count_without_a_restart(host: Host, ann:
     assert refusal(ann, "bob@new.example").startswith("550 5.1.1 ")
 
 
+def test_of_an_account_that_is_removed_nothing_is_left(host: Host, ann: Stranger, sink: Sink):
+    """Features B02: nobody logs in as it, nobody writes to it, and what it had sent waits no longer."""
+    to = host.account("gone")
+    assert delivered(host, "gone", ann, to) == to
+    sink.answers["RCPT"] = "451 4.3.0 later"
+    try:
+        with smtplib.SMTP_SSL(*host.bundle.address("submissions"), context=host.bundle.tls) as client:
+            client.login(to, PASSWORD)
+            client.sendmail(to, ["x@elsewhere.example"], f"From: {to}\r\nSubject: x\r\n\r\nx\r\n")
+        wait_until(lambda: len(host.mailctl("queue", "list")) == 1, 10, "it waits in the queue")
+        host.mailctl("account", "remove", "gone", "--yes")
+        assert host.mailctl("queue", "list") == []
+    finally:
+        del sink.answers["RCPT"]
+    host.wait_for_changes()
+    assert refusal(ann, to).startswith("550 5.1.1 ")
+    with pytest.raises(LoginError), host.imap("gone"):
+        pass
+    assert host.mailctl("verify")["ok"]
+
+
 def test_a_new_account_has_its_mailboxes(host: Host):
     with host.imap("dave") as client:
         found = {name: {flag.decode() for flag in flags} for flags, _, name in client.list_folders()}
@@ -181,6 +206,23 @@ def test_nothing_is_relayed_for_strangers(host: Host, sink: Sink, sender: str):
             reply = wire.command(f"RCPT TO:{form}".encode())
             assert reply.startswith((b"5", b"4")), (form, reply)
     assert len(sink.messages) == before and host.mailctl("queue", "list") == []
+
+
+def test_a_sender_nobody_could_answer_is_refused_before_the_message(host: Host):
+    """Features B03. What the DNS cannot say now refuses nobody, and the name in EHLO need not exist."""
+    host.dns.add({"text.example": text("v=spf1 -all"), "silent.example": "SERVFAIL"})
+    with host.smtp("127.9.202.1", helo="no-such-name.example") as client:
+        for sender, reply in (
+            *(("ann@null.example", (550, b"5.7.27")), ("ann@text.example", (550, b"5.7.27"))),
+            *(("ann@gone.example", (550, b"5.7.27")), ("ann@[127.9.202.1]", (550, b"5.7.0 "))),
+            *(("ann@silent.example", (250, b"2.1.0 ")), ("bob@here.example", (250, b"2.1.0 "))),
+        ):
+            client.rset()
+            code, words = client.mail(sender)
+            assert (code, words[:6]) == reply, sender
+    wait_until(lambda: bool(host.trace("ann@null.example")), 5, "the refusal in the trace")
+    (row,) = host.trace("ann@null.example")
+    assert (row["reason"], row["verdict"], row["detail"]["stage"]) == ("sender-unreachable", "refused", "MAIL")
 
 
 def test_a_notification_has_one_recipient(host: Host):

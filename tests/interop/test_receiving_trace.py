@@ -68,6 +68,20 @@ def test_a_message_that_never_came(host: Host):
     assert told.endswith("with 550 5.1.1: there is no such address here.")
 
 
+def test_a_message_that_could_not_be_stored(host: Host):
+    ann = host.stranger()
+    host.bundle.supervisorctl("stop", "keeper")
+    try:
+        assert ann.write("bob@here.example").begins("451 4.3.0")
+    finally:
+        host.bundle.supervisorctl("start", "keeper")
+    wait_until(lambda: bool(host.trace(ann.address)), 20, "the refusal is in the trace")
+    told = sentence(host, ann.address)
+    assert (
+        told.startswith("Put off for bob@here.example on ") and "with 451 4.3.0: it had come and could not be" in told
+    )
+
+
 def test_decisions_are_counted(host: Host):
     assert host.stranger(spf="~all").write("bob@here.example").begins("451 ")
     found = merged(read_all(host.settings.metrics_dir)).decode()

@@ -1,6 +1,7 @@
 """Port 25 and the submission ports, octet by octet: smuggling, injection, relaying, limits (security §2.1, §2.2)."""
 
 import base64
+import contextlib
 import imaplib
 import itertools
 import ssl
@@ -110,6 +111,50 @@ def test_a_command_line_must_end_in_crlf(wire: Wire) -> None:
 def test_an_endless_command_line_is_cut_off(wire: Wire) -> None:
     wire.send(b"A" * 200_000)
     assert b"500 5.5.2 Line too long" in wire.rest()
+
+
+def test_ten_mib_without_a_line_end_take_no_memory_and_are_cut_off_at_once(bundle: Bundle) -> None:
+    with connect(bundle) as wire:
+        before, begun = memory_of(bundle, "mx"), time.monotonic()
+        for _ in range(160):
+            wire.send(b"A" * 65_536)
+        wire.rest()
+        assert time.monotonic() - begun < 5
+    assert memory_of(bundle, "mx") - before < 1024
+
+
+def offered(wire: Wire) -> list[bytes]:
+    return [line[4:] for line in wire.command(b"EHLO client.example").split(b"\n")[1:]]
+
+
+def test_tls_is_offered_until_it_is_there_and_logins_only_then(bundle: Bundle) -> None:
+    """Features B03."""
+    for service, logins in (("smtp", False), ("submission", True)):
+        with connect(bundle, service) as wire:
+            before = offered(wire)
+            wire.command(b"STARTTLS")
+            wire.start_tls(bundle.tls)
+            after = offered(wire)
+        assert b"STARTTLS" in before and b"STARTTLS" not in after
+        assert {b"PIPELINING", b"SIZE 104857600", b"ENHANCEDSTATUSCODES", b"8BITMIME", b"SMTPUTF8"} <= set(after)
+        assert [line for line in before if line.startswith(b"AUTH")] == []
+        assert any(line.startswith(b"AUTH ") and b" PLAIN" in line for line in after) is logins
+
+
+def test_a_thousand_who_hardly_say_anything_keep_nobody_waiting(bundle: Bundle) -> None:
+    """Security SM-6: each from a network of his own, in the middle of a message."""
+    with contextlib.ExitStack() as stack:
+        for number in range(1000):
+            source = f"127.{100 + number // 32}.{number % 32 * 8}.1"
+            wire = stack.enter_context(Wire(bundle.address("smtp"), source=source))
+            assert wire.line().startswith(b"220 ")
+            wire.send(b"EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<bob@localhost>\r\nDATA\r\nS")
+            assert [wire.reply()[:3] for _ in range(4)] == [b"250", b"250", b"250", b"354"]
+        begun = time.monotonic()
+        normal = stack.enter_context(connect(bundle))
+        begin(normal)
+        normal.send(b"Subject: normal\r\n\r\nx\r\n.\r\n")
+        assert normal.reply().startswith(b"250 ") and time.monotonic() - begun < 2
 
 
 def test_an_http_request_is_closed_without_an_echo(wire: Wire) -> None:

@@ -10,8 +10,9 @@ import pytest
 from mail.deliver.plan import Routes
 from mail.dns.fake import FakeResolver
 from mail.now import SetClock
+from mail.policy.rulesets import parse_ruleset
 from mail.smtp.client import Timers
-from mail.store import queue, queue_admin, traces
+from mail.store import incoming, queue, queue_admin, traces
 from mail.store.engine import Store
 from tests.deliver_sink import DROP, HANG, running_sink
 from tests.post_office import CONTENT, PostOffice, open_post_office
@@ -252,6 +253,22 @@ async def test_a_dns_that_does_not_answer_defers(office):
     (one,) = await office.submit("b@them.test")
     await office.deliver(1, routes=Routes(), resolver=FakeResolver(failing={"MX them.test"}))
     assert (office.row(one).state, office.row(one).last_enhanced) == ("due", "4.4.3")
+
+
+async def test_local_recipients_have_it_where_their_rulesets_say(office):
+    with office.store.write() as tx:
+        rule = '{"verified_domain":"us.test","headers":[["x-tag","^blue"]],"mailbox":"Blue"}'
+        incoming.add_ruleset(tx, "a@us.test", rule, parse_ruleset)
+    office.tables.reload()
+    for tag in (b"Blue moon", b"red"):
+        await office.submit("a@us.test", content=b"From: a+x@us.test\r\nX-Tag: %b\r\n\r\nhi\r\n" % tag)
+    await office.deliver(1, routes=Routes())
+    assert [b"Blue moon" in one for one in office.inbox("Blue")] == [True] and len(office.inbox()) == 1
+    # What tells of failure is ours, and in the inbox whatever it looks like.
+    content = b"From: a@us.test\r\nX-Tag: blue\r\n\r\nhi\r\n"
+    await office.submit("nobody@us.test", notify="FAILURE", content=content)
+    await office.deliver(1, routes=Routes())
+    assert len(office.inbox()) == 2 and len(office.inbox("Blue")) == 1
 
 
 async def test_the_local_bundle_simulates_failures(office):

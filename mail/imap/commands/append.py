@@ -32,8 +32,11 @@ def parse(cursor: Cursor, uid: bool = False) -> Append:
 
 
 def parse_next(cursor: Cursor) -> Arrival:
-    """[SP flag-list] [SP date-time] SP literal"""
+    """[SP flag-list] [SP date-time] SP literal; the first SP may be several."""
     cursor.space()
+    # imapclient's `multiappend` puts one behind each message and one before the next.
+    while cursor.skip(b" "):
+        pass
     flags, keywords, received_at = 0, frozenset[str](), None
     if cursor.peek() == b"(":
         flags, keywords = cursor.flags()

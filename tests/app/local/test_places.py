@@ -36,5 +36,13 @@ def test_a_folder_whose_path_is_too_long_for_sockets_has_its_run_folder_elsewher
         assert (places.run / "metrics").stat().st_mode & 0o777 == 0o700
         places.make_run()
     finally:
-        for path in (places.run / "metrics", places.run / "workers", places.run):
-            path.rmdir()
+        places.remove_run()
+    assert not places.run.exists() and not (folder / "run").is_symlink()
+    places.remove_run()
+
+
+def test_a_run_folder_in_its_place_stays(tmp_path: Path):
+    places = Places(tmp_path)
+    places.make_run()
+    places.remove_run()
+    assert (tmp_path / "run/metrics").is_dir()

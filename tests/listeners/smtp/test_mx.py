@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from listeners.serve import Origin
-from listeners.smtp.mx import MxSession
-from listeners.smtp.service import Service
+from listeners.smtp.mx import MxService, MxSession
+from listeners.smtp.transaction import Body
 from mail import srs
 from mail.accounts import snapshot
 from mail.accounts.routing import AccountRule, AddressRule, AliasRule, DomainRule, Tables
 from mail.address import parse_address
+from mail.dns.fake import FakeResolver
+from mail.errors import MailError, NotAllowed, StorageFault, StorageFull
 from mail.log import Log
 from mail.metrics import Metrics
 from mail.now import SetClock
@@ -35,6 +37,7 @@ TABLES = Tables.build(
     (AliasRule(1, "a.example", "team", "team", True, False, False, ("ann@a.example",)),),
     hostname="mx.example",
 )
+DNS = FakeResolver({"MX far.example": ["10 mx.far.example."], "MX null.example": ["0 ."], "TXT text.example": ["x"]})
 
 
 class Paper(asyncio.Transport):
@@ -79,7 +82,11 @@ async def dialog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dialog:
     path = tmp_path / "routing.json"
     snapshot.write(path, TABLES)
     clock = SetClock()
-    service = Service(
+    service = MxService(
+        checks=None,  # type: ignore[arg-type]
+        senders=DNS,
+        first_time_delay=0.0,
+        with_evaluations=False,
         hostname="mx.example",
         max_message_bytes=1 << 20,
         recipients_max=100,
@@ -143,6 +150,31 @@ async def test_each_recipient_has_its_answer(dialog: Dialog, address: str, reply
     assert dialog.session._closing is (reply[:3] == "421")
 
 
+@pytest.mark.parametrize(
+    ("sender", "reply"),
+    [
+        ("x@far.example", "250 2.1.0"),
+        # Of ours, though the DNS knows nothing of them.
+        ("ann@a.example", "250 2.1.0"),
+        ("", "250 2.1.0"),
+        ("x@null.example", "550 5.7.27"),
+        ("x@text.example", "550 5.7.27"),
+        ("x@gone.example", "550 5.7.27"),
+        ("x@[192.0.2.1]", "550 5.7.0 "),
+    ],
+)
+async def test_a_sender_nobody_could_answer_is_refused(dialog: Dialog, sender: str, reply: str) -> None:
+    """Features B03."""
+    said = await dialog.said(f"MAIL FROM:<{sender}>")
+    assert said[:10].strip() == reply.strip()
+    refused = reply[0] == "5"
+    assert (dialog.session.transaction is None) is refused
+    assert [one.reason for one in dialog.session.service.refusals._waiting] == ["sender-unreachable"] * refused
+    # Where nobody is asked, everybody may send.
+    dialog.session.service.senders = None
+    await begun(dialog, sender)
+
+
 @pytest.mark.parametrize("text", [one for one in RELAY if one.isascii()])
 async def test_no_stranger_relays_through_us(dialog: Dialog, text: str) -> None:
     """Security SM-8: senders of ours, of others, and none."""
@@ -199,3 +231,30 @@ async def test_who_is_refused_leaves_a_word_for_the_trace(dialog: Dialog, addres
     await dialog.rcpt(address)
     noted = dialog.session.service.refusals._waiting
     assert [(one.rcpt_to, one.reason) for one in noted] == [(address, reason)]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (StorageFault("EIO"), [("ann@a.example", 451, "not-stored"), ("team@a.example", 451, "not-stored")]),
+        (StorageFull("ENOSPC"), [("ann@a.example", 452, "no-space"), ("team@a.example", 452, "no-space")]),
+        (NotAllowed(), []),
+    ],
+)
+async def test_what_the_keeper_could_not_take_leaves_a_word_too(
+    dialog: Dialog, error: MailError, words: list[tuple[str, int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def take(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(dialog.session, "take", take)
+    await begun(dialog)
+    await dialog.rcpt("ann@a.example")
+    await dialog.rcpt("team@a.example")
+    session, transaction = dialog.session, dialog.session.transaction
+    assert transaction is not None
+    await session._finish(transaction, Body(session.service.spool_folder, 1000), early=False)
+    noted = session.service.refusals._waiting
+    assert [(one.rcpt_to, one.code, one.reason) for one in noted] == words
+    # And its text is that of the error, for whoever asks why.
+    assert all(one.text == error.public for one in noted)

@@ -20,6 +20,9 @@ def test_a_hostname_is_enough():
     settings = load(LEAST)
     assert settings.hostname == "mx.example"
     assert settings.queue_give_up_hours == 120
+    # Features S02, and what the settings page says.
+    assert settings.first_time_sender_delay == 15 and "| `first_time_sender_delay` | `15` |" in config.page()
+    assert load(LEAST + "first_time_sender_delay = 0\n").first_time_sender_delay == 0
     assert settings.data_dir == Path("/var/lib/mailstead")
 
 

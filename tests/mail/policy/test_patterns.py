@@ -14,6 +14,15 @@ def test_an_expression_matches_anywhere_and_in_any_case() -> None:
     assert not matches("^news$", "newsletter")
 
 
+def test_both_forms_of_an_accent_are_one_letter() -> None:
+    """Features-1 §4: an address in either form is the same one, and so it is in an expression."""
+    composed, decomposed = "ren\u00e9", "rene\u0301"
+    for pattern in (composed, decomposed, composed.upper(), decomposed.upper()):
+        for text in (composed, decomposed):
+            assert matches(f"^{pattern}@", f"{text}@x.example")
+    assert not matches("^rene@", f"{composed}@x.example")
+
+
 def test_a_bad_a_long_and_an_expensive_expression_are_invalid() -> None:
     for pattern in (
         "(a",

@@ -26,7 +26,9 @@ def test_who_refused_the_content_has_it_in_rejects_and_nobody_is_sent_a_bounce()
     settled = settle([TAKEN, JUNK])
     assert settled.reply is None and settled.undelivered == ()
     filed = settled.verdicts[1]
-    assert (filed.action, filed.mailbox, filed.reply, filed.is_reject) == (REJECTS_TO_MAILBOX, "Rejects", None, True)
+    assert (filed.action, filed.reply, filed.is_reject) == (REJECTS_TO_MAILBOX, None, True)
+    # By the rules of Rejects: no copy like any other.
+    assert (filed.mailbox, filed.rejects_mailbox) == ("", "Rejects")
 
 
 def test_without_rejects_it_goes_to_junk_and_dmarc_hears_that_it_was_taken() -> None:

@@ -53,6 +53,14 @@ def test_a_message_that_was_accepted():
     assert sentence(one, when) == words
 
 
+def test_a_refusal_of_which_no_copy_could_be_kept_says_so():
+    stranger = replace(STRANGER, spf="softfail", dkim=(), dmarc="none", from_validated=False)
+    one = judged(stranger, ME, kept_in="", no_copy="there was no room for it")
+    assert sentence(one, when).endswith("about the author. No copy was kept: there was no room for it.")
+    assert told(one)["copy"] == "there was no room for it"
+    assert told(judged(stranger, ME, copy="it was there already"))["copy"] == "in Rejects, it was there already"
+
+
 def test_a_message_that_was_refused_says_where_its_copy_is():
     stranger = replace(STRANGER, spf="softfail", dkim=(), dmarc="none", from_validated=False)
     assert sentence(judged(stranger, ME), when) == (
@@ -76,6 +84,7 @@ def test_a_message_that_a_ruleset_put_elsewhere():
         ("RCPT", "no@ours.example", f"Never reached us: refused at RCPT for no@ours.example on day 0 {FROM}"),
         ("MAIL", "", f"Never reached us: refused at MAIL from a@x.example on day 0 {FROM}"),
         ("DATA", "me@ours.example", f"Refused while its content came for me@ours.example on day 0 {FROM}"),
+        ("END", "me@ours.example", f"Put off for me@ours.example on day 0 {FROM}"),
     ],
 )
 def test_a_message_that_was_never_read(stage: str, rcpt_to: str, words: str):

@@ -220,7 +220,7 @@ async def test_nobody_makes_us_ask_more_than_sixty_questions_and_dmarc_still_get
         octets = sign(octets, s=f"s{number}")
     resolver = Counting(FakeResolver(hungry()))
     found = await gathered(resolver, octets)
-    assert len(resolver.asked) == found.questions <= budget.QUERIES
+    assert len(resolver.asked) == found.questions <= module.MESSAGE_QUERIES
     assert len(set(resolver.asked)) == len(resolver.asked), "nothing is asked twice"
     asked = Counter(one.partition(" ")[0] for one in resolver.asked)
     assert asked["MX"] + asked["A"] <= module.SPF_QUERIES + module.IPREV_QUERIES
@@ -311,7 +311,7 @@ def test_whatever_the_dns_says_there_are_facts(
     facts = found.facts
     assert facts.dmarc in ("pass", "fail", "none", "temperror", "permerror")
     assert facts.dmarc != "pass" or facts.from_validated
-    assert found.questions <= budget.QUERIES
+    assert found.questions <= module.MESSAGE_QUERIES
     assert MessageFacts.from_json(facts.as_json()) == facts
 
 

@@ -13,6 +13,7 @@ from mail.imap.summary import summarize
 from mail.policy.facts import MessageFacts
 from mail.receive.handover import Answer, arguments, hand_over
 from mail.receive.message import Message
+from mail.receive.turn import Turn
 from mail.smtp.replies import Reply
 from mail.smtp.trace_fields import Hop
 from tests.dkim_signer import MESSAGE, sign
@@ -35,6 +36,7 @@ async def told(octets: bytes, *recipients: Any, mail_from: str = "ann@a.example"
         received_at=AT,
         size=len(octets),
         with_evaluation=True,
+        turn=Turn.FIRST,
         **more,
     )
     read: dict[str, Any] = orjson.loads(orjson.dumps(asked))
@@ -50,7 +52,7 @@ async def test_the_keeper_reads_what_the_listener_found():
     assert message.arrived.fields == seen.fields
     assert message.delivered_to == {"team@ours.example"} and message.summary == summarize(octets)
     assert message.evaluation is not None and message.evaluation["policy_domain"] == "a.example"
-    assert (message.size, message.received_at, message.waited) == (len(octets), AT, False)
+    assert (message.size, message.received_at, message.turn) == (len(octets), AT, Turn.FIRST)
 
 
 async def test_the_fields_come_in_the_order_readers_expect():
@@ -84,6 +86,7 @@ async def test_where_nobody_keeps_evaluations_none_are_told():
         received_at=AT,
         size=len(octets),
         with_evaluation=False,
+        turn=Turn.FIRST,
     )
     assert asked["evaluation"] is None
 

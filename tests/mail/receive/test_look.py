@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from mail.imap.summary import summarize
 from mail.junk.words import words
 from mail.message.fields import Octets
+from mail.message.relayed import RECEIVED_LIMIT
 from mail.message.scan import scan
 from mail.policy.facts import ADDRESSED_MAX
-from mail.receive.header import RECEIVED_LIMIT
-from mail.receive.look import FIELDS_OCTETS, LIST_ID_MAX, SUBJECT_MAX, Look, look
+from mail.policy.rulesets import FIELDS_OCTETS
+from mail.receive.look import LIST_ID_MAX, SUBJECT_MAX, Look, look
 from tests.bombs import BOMBS
 from tests.dkim_signer import MESSAGE, NOW, sign
 

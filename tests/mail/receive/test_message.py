@@ -13,6 +13,7 @@ from mail.junk.words import WORDS_MAX
 from mail.policy.facts import MessageFacts
 from mail.receive.judge import Arrived
 from mail.receive.message import RECIPIENTS_MAX, Message
+from mail.receive.turn import Turn
 from tests.dkim_signer import MESSAGE
 
 FACTS = MessageFacts(ip="192.0.2.1", spf="pass", author="ann@a.example", size=len(MESSAGE))
@@ -36,14 +37,15 @@ def args(**more: Any) -> dict[str, Any]:
         "evaluation": None,
         "head": "Return-Path: <ann@a.example>\r\n",
         "tail": "Received: by mx.ours.example\r\n",
+        "turn": "first",
         **more,
     }
 
 
 def test_what_is_said_is_read():
-    message = Message.from_args(args(waited=True))
+    message = Message.from_args(args(turn="again"))
     assert str(message.mail_from) == "ann@a.example" and message.arrived.words == ("one", "two")
-    assert message.arrived.fields == (("from", "Ann <ann@a.example>"),) and message.waited
+    assert message.arrived.fields == (("from", "Ann <ann@a.example>"),) and message.turn is Turn.AGAIN
     assert Message.from_args(args(mail_from="")).mail_from is None
 
 
@@ -68,6 +70,7 @@ def test_what_is_said_is_read():
         {"delivered_to": 7},
         {"head": "\u20ac"},
         {"tail": "\u20ac"},
+        {"turn": "never"},
         {"evaluation": ["x"]},
     ],
 )

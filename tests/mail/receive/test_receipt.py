@@ -72,9 +72,10 @@ def test_who_refuses_alone_keeps_a_copy_that_was_seen_and_is_a_reject():
     assert kept.recipient.arrival is not None and kept.recipient.arrival.rejected
     assert kept.recipient.arrival.mailbox == "Inbox"
     assert b"X-Mailstead-Reason: junk-content" in kept.recipient.prefix
-    verdict, reason, detail = traced(found)["u0@ours.example"]
-    assert (verdict, reason, detail["kept_in"]) == ("refused", "junk-content", "Rejects")
-    assert detail["reply"] == "451 4.3.0 error processing" and detail["message"] == PROVED.as_json()
+    # Its record is written with it: only then is known what became of the copy.
+    assert found.traces == () and kept.refused and kept.recipient.reason == "junk-content"
+    assert kept.recipient.facts["reply"] == "451 4.3.0 error processing"
+    assert found.delivery.facts["message"] == PROVED.as_json()
 
 
 @pytest.mark.parametrize("said", ["full", "too many", "junk, no Rejects", "junk and full"])
@@ -84,20 +85,22 @@ def test_of_some_refusals_nothing_is_kept_but_the_trace(said: str):
     assert traced(found)["u0@ours.example"][0] == "refused"
 
 
-def test_a_refusal_beside_others_is_a_copy_and_no_trace_of_its_own():
+def test_a_refusal_beside_others_is_kept_like_any_other():
     found = receipt("yes", "junk", "full")
-    assert [(one.mailbox, one.flags) for one in found.delivery.recipients] == [("Inbox", 0), ("Rejects", SEEN)]
-    assert found.kept == () and list(traced(found)) == ["u2@ours.example"]
+    assert [(one.mailbox, one.flags) for one in found.delivery.recipients] == [("Inbox", 0)]
+    (kept,) = found.kept
+    assert (kept.recipient.mailbox, kept.recipient.flags, kept.refused) == ("Rejects", SEEN, False)
+    assert list(traced(found)) == ["u2@ours.example"]
     assert found.rejects_of == {0: "Rejects"}
 
 
 def test_where_all_wait_nobody_has_it_and_each_is_told_why():
     found = receipt("yes", "junk", "full", facts=FORGED)
-    assert found.delivery.recipients == () and [one.recipient.address for one in found.kept] == ["u1@ours.example"]
+    assert found.delivery.recipients == ()
+    assert [(one.recipient.address, one.refused) for one in found.kept] == [("u1@ours.example", True)]
     told = traced(found)
     assert {name: (verdict, reason) for name, (verdict, reason, _) in told.items()} == {
         "u0@ours.example": ("refused", "no-bad-signals"),
-        "u1@ours.example": ("refused", "junk-content"),
         "u2@ours.example": ("refused", "over-quota"),
     }
     assert told["u0@ours.example"][2]["sentence"] == "it would have been taken, but all recipients were answered 452"

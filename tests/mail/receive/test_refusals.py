@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from mail.errors import Invalid
-from mail.receive.refusals import SENTENCES, Refusal
+from mail.errors import Bug, Busy, Invalid, MailError, OverQuota, StorageFault, StorageFull, Unavailable
+from mail.receive.refusals import SENTENCES, Refusal, reason_for
 
 REFUSED = Refusal(
     *(1_800_000_000_000, "c" * 16, "192.0.2.1", "client.example", "x@remote.example", "nobody@a.example"),
@@ -30,10 +30,16 @@ def test_the_trace_says_why_and_what_was_answered():
         ("ann@a.example", "unknown-recipient", "RCPT"),
         ("ann@a.example", "too-large", "DATA"),
         ("ann@a.example", "smuggling", "DATA"),
+        ("ann@a.example", "not-stored", "END"),
     ],
 )
 def test_the_trace_says_how_far_it_came(rcpt_to: str, reason: str, stage: str):
     assert replace(REFUSED, rcpt_to=rcpt_to, reason=reason).detail["stage"] == stage
+
+
+@pytest.mark.parametrize("error", [StorageFault(), Busy(), Bug("x"), Unavailable(), OverQuota()])
+def test_what_we_failed_to_store_has_a_word(error: MailError):
+    assert reason_for(error) == "not-stored" and reason_for(StorageFull()) == "no-space"
 
 
 @pytest.mark.parametrize("wrong", [{"reason": "because"}, {"at": "soon"}, {"code": None}])

@@ -64,7 +64,8 @@ def settled(*said: str, facts: MessageFacts = PROVED, **expansion: Any) -> Settl
 
 def places(found: Settled) -> list[str]:
     """Where each gets it, with a dash who does not."""
-    return [one.verdict.mailbox or "-" for one in found.judged]
+    aside = [one.verdict.rejects_mailbox if one.verdict.reply is None else "" for one in found.judged]
+    return [one.verdict.mailbox or kept or "-" for one, kept in zip(found.judged, aside, strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_one_reply_for_all(
 
 def test_who_refused_what_others_take_hears_that_it_was_put_away():
     one = settled("yes", "junk").judged[1].verdict
-    assert (one.action, one.reply, one.rejects_mailbox) == (REJECTS_TO_MAILBOX, None, "")
+    assert (one.action, one.reply, one.rejects_mailbox) == (REJECTS_TO_MAILBOX, None, "Rejects")
     assert "put into Rejects, as another recipient takes the message" in one.considered
 
 

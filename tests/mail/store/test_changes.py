@@ -16,7 +16,7 @@ from mail.store.blob_rows import BlobRow
 from mail.store.changes import AccountState, Changes, changing
 from mail.store.engine import Store
 from mail.store.flags import DELETED, FLAGGED, SEEN
-from mail.store.rows import NewMessage
+from mail.store.rows import ArrivalRow, NewMessage
 from mail.store.verify import findings
 from tests.mail.store.blobs_in_rows import NoFiles
 
@@ -57,8 +57,13 @@ class World:
         assert found is not None
         return found
 
-    def add(self, state: AccountState, count: int, name: str = "Inbox", flags: int = 0) -> list[int]:
-        added = [NewMessage(self.blob(state.changes), len(OCTETS) + 2, 1000, b"X:", flags) for _ in range(count)]
+    def add(
+        self, state: AccountState, count: int, name: str = "Inbox", flags: int = 0, arrival: ArrivalRow | None = None
+    ) -> list[int]:
+        added = [
+            NewMessage(self.blob(state.changes), len(OCTETS) + 2, 1000, b"X:", flags, arrival=arrival)
+            for _ in range(count)
+        ]
         return state.add_messages(self.mailbox(name).id, added)
 
     def blob(self, changes: Changes) -> str:
@@ -192,14 +197,33 @@ def test_a_full_account_takes_no_more_but_may_tidy_up(world: World) -> None:
     world.check()
 
 
+CAME = ArrivalRow("Inbox", 1000)
+
+
 def test_the_fields_we_put_in_front_need_no_room_and_take_it(world: World) -> None:
     with world.store.write() as tx:
-        accounts.change_account(tx, world.account, quota=len(OCTETS))
+        accounts.change_account(tx, world.account, quota=2 * len(OCTETS))
     with world.change() as state:
-        world.add(state, 1)
-        assert state.size == len(OCTETS) + 2
+        # Two of one transaction: there is room for them by what was sent, and that is what their senders were told by.
+        world.add(state, 1, arrival=CAME)
+        world.add(state, 1, arrival=CAME)
+        assert state.size == 2 * (len(OCTETS) + 2)
     with pytest.raises(OverQuota), world.change() as state:
-        world.add(state, 1)
+        world.add(state, 1, arrival=CAME)
+    world.check()
+
+
+def test_a_copy_of_what_is_here_needs_room_for_all_of_it(world: World) -> None:
+    with world.change() as state:
+        (uid,) = world.add(state, 1, arrival=CAME)
+    with world.store.write() as tx:
+        accounts.change_account(tx, world.account, quota=2 * len(OCTETS) + 2)
+    with pytest.raises(OverQuota), world.change() as state:
+        message_changes.copy(state, world.mailbox().id, [uid], world.mailbox("Archive").id)
+    with world.store.write() as tx:
+        accounts.change_account(tx, world.account, quota=2 * (len(OCTETS) + 2))
+    with world.change() as state:
+        message_changes.copy(state, world.mailbox().id, [uid], world.mailbox("Archive").id)
     world.check()
 
 

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from mail.errors import WrongVersion
-from mail.store import migrate, revision
+from mail.store import migrate, revision, traces
 from mail.store.engine import APPLICATION_ID, Store
 from mail.store.schema import metadata, sts_policy, tls_result
 
@@ -37,16 +37,74 @@ def test_a_newer_schema_is_refused_and_left_alone(open_empty: Callable[[], Store
             refuse(store)
 
 
-def test_a_database_of_the_first_release_gets_what_came_since(open_empty: Callable[[], Store]) -> None:
+def test_a_database_of_the_second_schema_gets_the_tables_of_outbound_tls(open_empty: Callable[[], Store]) -> None:
     store = open_empty()
     migrate.upgrade(store)
     with store.write() as connection:
         for table in (sts_policy, tls_result):
             table.drop(connection)
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
     with pytest.raises(WrongVersion, match="mailctl migrate"):
         revision.check(store)
     migrate.upgrade(store)
     revision.check(store)
     with store.read() as connection:
         assert set(inspect(connection).get_table_names()) >= {"sts_policy", "tls_result"}
+
+
+# What an early database lacked, and what it had that is gone.
+EARLY = (
+    *("DROP INDEX trace_by_recipient", "DROP INDEX trace_by_sender", "DROP INDEX trace_by_account"),
+    *("DROP INDEX trace_by_reason", "DROP INDEX trace_by_rcpt_key", "DROP INDEX trace_by_sender_key"),
+    *("DROP INDEX ix_dmarc_evaluation_at", "DROP INDEX message_by_modseq", "DROP INDEX blob_by_message_id"),
+    *("ALTER TABLE trace DROP COLUMN rcpt_key", "ALTER TABLE trace DROP COLUMN sender_key"),
+    "ALTER TABLE queue_message DROP COLUMN return_to",
+    "ALTER TABLE address DROP COLUMN kind",
+    "DROP TABLE ruleset",
+    *("DROP INDEX arrival_pending", "CREATE INDEX arrival_pending ON arrival (account_id) WHERE pending"),
+    "CREATE INDEX ix_trace_rcpt_to ON trace (rcpt_to)",
+    "CREATE INDEX ix_trace_queue_recipient_id ON trace (queue_recipient_id)",
+    "INSERT INTO domain (id, name, disabled, catchall_separators, localpart_case_sensitive, created_at)"
+    " VALUES (1, 'a.example', false, '+', false, 1)",
+    *(
+        "INSERT INTO trace (id, at, cid, direction, mail_from, rcpt_to, message_id, blob_id, verdict, reason, detail)"
+        f" VALUES ({number}, {number}, 'c', 'in', 'x@far.example', '{rcpt_to}', '', '', 'accepted', 'r', '{{}}')"
+        for number, rcpt_to in enumerate(("Ann@a.example", "ann+tag@a.example", "bob+x@a.example"), 1)
+    ),
+    "UPDATE alembic_version SET version_num = '0001'",
+)
+
+
+def shape(store: Store) -> tuple[dict[str, set[str]], set[str]]:
+    """Columns by table, and the indices as the database has them."""
+    with store.read() as connection:
+        inspector = inspect(connection)
+        columns = {
+            table: {one["name"] for one in inspector.get_columns(table)} for table in inspector.get_table_names()
+        }
+        wanted = (
+            "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+            if store.sqlite
+            else "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'"
+        )
+        return columns, set(connection.execute(text(wanted)).scalars())
+
+
+def test_an_early_database_becomes_as_a_new_one(open_empty: Callable[[], Store]) -> None:
+    store = open_empty()
+    migrate.upgrade(store)
+    new = shape(store)
+    with store.write() as connection:
+        for statement in EARLY:
+            connection.execute(text(statement))
+    assert shape(store) != new
+    migrate.upgrade(store)
+    revision.check(store)
+    assert shape(store) == new
+    with store.read() as connection:
+        assert [row.id for row in traces.find(connection, address="ann@a.example")] == [2, 1]
+        assert [row.id for row in traces.find(connection, address="ann+tag@a.example")] == [2]
+
+
+def test_the_newest_migration_is_the_one_programs_look_for() -> None:
+    assert migrate.newest_script() == revision.NEWEST

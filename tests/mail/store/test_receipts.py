@@ -14,7 +14,7 @@ from mail.errors import MailError, NoSuchAddress, OverQuota
 from mail.imap.summary import summarize
 from mail.now import SetClock
 from mail.policy.keys import key
-from mail.store import accounts, mailboxes, traces
+from mail.store import accounts, mailboxes, rejects, traces
 from mail.store.arrivals import Delivery, Forward, LocalRecipient
 from mail.store.blob_rows import BlobRow
 from mail.store.changes import Changes, changing
@@ -25,7 +25,7 @@ from mail.store.history import pack_keys
 from mail.store.receipts import Kept, Receipt, receive
 from mail.store.rows import ArrivalRow
 from mail.store.schema import arrival, blob, dmarc_evaluation, message, queue_message, queue_recipient, trace
-from mail.store.traces import trace_values
+from mail.store.traces import TraceRow, trace_values
 from mail.store.verify import findings
 from tests.mail.store.blobs_in_rows import NoFiles
 from tests.mail.store.test_changes import Heard
@@ -75,8 +75,12 @@ class Post:
         self.check()
         return placed
 
-    def kept(self, account: int, *, keep_all: bool = False) -> Kept:
-        return Kept(self.recipient(account, "Rejects", rejected=True), keep_all)
+    def kept(self, account: int, *, keep_all: bool = False, refused: bool = True) -> Kept:
+        return Kept(self.recipient(account, "Rejects", rejected=True), keep_all, refused)
+
+    def traced(self, address: str) -> list[TraceRow]:
+        with self.store.read() as connection:
+            return traces.find(connection, address=address)
 
     def held(self, account: int, name: str = "Inbox") -> int:
         with self.store.read() as connection:
@@ -121,7 +125,7 @@ def everything(post: Post) -> Receipt:
         forwards=(FORWARD,),
         forwarder=post.ann,
         forwards_expire_at=post.clock.wall_ms() + 1000,
-        traces=(trace_of(post, "bob@a.example"),),
+        traces=(trace_of(post, "carl@a.example"),),
         evaluations=(EVALUATION,),
     )
 
@@ -135,8 +139,8 @@ def test_one_message_leaves_all_its_rows_and_one_blob(post: Post) -> None:
         "arrival": 2,
         "queue_message": 1,
         "queue_recipient": 1,
-        # ann, bob, the alias, and where it leads.
-        "trace": 4,
+        # ann, bob, carl, the alias, and where it leads.
+        "trace": 5,
         "dmarc_evaluation": 1,
     }
     assert (post.held(post.ann), post.held(post.bob), post.held(post.bob, "Rejects")) == (1, 0, 1)
@@ -211,13 +215,19 @@ def test_what_stops_one_in_a_batch_leaves_its_neighbours(post: Post) -> None:
 
 
 def test_a_refused_message_leaves_a_copy_and_a_trace_and_no_more(post: Post) -> None:
-    refused = post.receipt(kept=(post.kept(post.ann),), traces=(trace_of(post, "ann@a.example"),))
+    refused = post.receipt(kept=(post.kept(post.ann),))
     assert post.received(refused) == []
     assert post.rows() == {**dict.fromkeys(post.rows(), 0), "message": 1, "blob": 1, "arrival": 1, "trace": 1}
     # It comes again, as it was told to; the copy is there.
-    again = post.receipt(kept=(post.kept(post.ann),), traces=(trace_of(post, "ann@a.example"),))
+    again = post.receipt(kept=(post.kept(post.ann),))
     post.received(again)
     assert (post.rows()["message"], post.rows()["blob"], post.rows()["trace"]) == (1, 1, 2)
+    later, first = post.traced("ann@a.example")
+    assert (first.verdict, first.detail["kept_in"], first.detail["uid"], "copy" in first.detail) == (
+        *("refused", "Rejects", 1),
+        False,
+    )
+    assert (later.detail["kept_in"], later.detail["copy"], later.blob_id) == ("Rejects", "it was there already", "")
 
 
 def test_a_message_of_which_nothing_is_kept_leaves_its_trace(post: Post) -> None:
@@ -236,11 +246,10 @@ def test_one_that_is_taken_after_all_leaves_the_rejects(post: Post) -> None:
 def test_no_room_for_a_refused_copy_changes_nothing_about_the_refusal(post: Post) -> None:
     with changing(post.store, None, clock=post.clock) as changes:
         accounts.change_account(changes.tx, post.ann, quota=10)
-    post.received(
-        post.receipt(post.recipient(post.bob), kept=(post.kept(post.ann),), traces=(trace_of(post, "ann@a.example"),))
-    )
+    post.received(post.receipt(post.recipient(post.bob), kept=(post.kept(post.ann),)))
     assert (post.held(post.ann, "Rejects"), post.held(post.bob)) == (0, 1)
-    assert post.rows()["trace"] == 2
+    (row,) = post.traced("ann@a.example")
+    assert (row.verdict, row.detail["no_copy"], row.blob_id) == ("refused", "there was no room for it", "")
     post.received(post.receipt(kept=(post.kept(post.ann),)))
     assert post.rows()["blob"] == 1
 
@@ -248,3 +257,20 @@ def test_no_room_for_a_refused_copy_changes_nothing_about_the_refusal(post: Post
 def test_two_recipients_may_both_keep_their_copy(post: Post) -> None:
     post.received(post.receipt(kept=(post.kept(post.ann), post.kept(post.bob, keep_all=True))))
     assert post.rows()["message"] == 2 and post.rows()["blob"] == 1
+
+
+def test_what_one_refuses_beside_another_who_takes_it_is_kept_once_and_up_to_the_limit(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rejects, "KEPT_MAX", 1)
+    for message_id in ("1@far.example", "1@far.example", "2@far.example"):
+        beside = post.kept(post.bob, refused=False)
+        post.received(post.receipt(post.recipient(post.ann), message_id=message_id, kept=(beside,)))
+    assert (post.held(post.ann), post.held(post.bob, "Rejects")) == (3, 1)
+    full, there, first = post.traced("bob@a.example")
+    assert (first.verdict, first.detail["mailbox"], first.detail["uid"]) == ("accepted", "Rejects", 1)
+    assert (there.verdict, there.detail["mailbox"], there.detail["uid"]) == ("accepted", "Rejects", 0)
+    assert (full.verdict, full.detail["action"], full.detail["no_copy"]) == (
+        *("refused", "reject"),
+        "there was no room for it",
+    )

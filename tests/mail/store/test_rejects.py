@@ -10,6 +10,7 @@ from mail.store import rejects
 from mail.store.blob_rows import BlobRow, blob_values
 from mail.store.engine import Store
 from mail.store.flags import SEEN
+from mail.store.rejects import Room
 from mail.store.rows import ArrivalRow, NewMessage
 from tests.mail.store.pupil import Pupil
 
@@ -27,7 +28,7 @@ class Owner(Pupil):
         summary = summarize(octets)
         row = BlobRow(f"{self._blobs:032x}", "", len(octets), hashlib.sha256(octets).digest(), 1, octets)
         with self.change() as state:
-            if not rejects.make_room(state, name, row, summary.message_id, keep_all=keep_all):
+            if rejects.make_room(state, name, row, summary.message_id, keep_all=keep_all) is not Room.FREE:
                 return False
             target = state.mailbox_named(name)
             assert target is not None

@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 
-from mail.store import traces
+from mail.now import SystemClock
+from mail.store import accounts, traces
+from mail.store.changes import changing
 from mail.store.engine import Store
+from mail.store.schema import trace
 from mail.store.traces import trace_values
 
 NOW = 1_800_000_000_000
@@ -29,6 +32,56 @@ def test_either_side_of_the_envelope_is_found_whatever_its_case(store: Store):
     added(store, {"rcpt_to": "Ann@a.example"}, {"mail_from": "ann@a.example"}, {"rcpt_to": "bob@a.example"})
     assert found(store, address="ann@a.example") == found(store, address="ANN@A.example") == [1, 0]
     assert found(store, address="nn@a.example") == []
+
+
+def test_what_stands_behind_a_separator_is_found_with_the_address_before_it(store: Store):
+    with changing(store, None, clock=SystemClock()) as changes:
+        accounts.add_domain(changes.tx, "a.example", NOW)
+        accounts.add_domain(changes.tx, "dash.example", NOW, separators="-")
+    added(
+        store,
+        *({"rcpt_to": one} for one in ("ann@a.example", "Ann+News@a.example", "ann+@a.example", "anna+x@a.example")),
+        {"mail_from": "ann+out@a.example"},
+        *({"rcpt_to": one} for one in ("ann-x@dash.example", "ann+x@dash.example", "ann+x@far.example")),
+        {"rcpt_to": '"ann a+x"@a.example'},
+    )
+    assert found(store, address="ANN@a.example") == [4, 2, 1, 0]
+    assert found(store, address="ann@a.example", most=2) == [4, 2]
+    # Who asks for one of them means that one.
+    assert found(store, address="ann+news@a.example") == [1]
+    assert found(store, address="ann@dash.example") == [5] and found(store, address="ann+x@dash.example") == [6]
+    assert found(store, address="ann@far.example") == [], "what separates elsewhere is not known here"
+    assert found(store, address='"ann a"@a.example') == [8]
+
+
+def test_an_address_with_a_separator_of_its_own_is_nobody_elses(store: Store):
+    with changing(store, None, clock=SystemClock()) as changes:
+        accounts.add_domain(changes.tx, "a.example", NOW, separators="-")
+        ann, bob = (accounts.add_account(changes, name) for name in ("ann", "bob"))
+        accounts.add_address(changes.tx, "ann@a.example", ann, NOW)
+        accounts.add_address(changes.tx, "ann+work@a.example", bob, NOW)
+        accounts.change_domain(changes.tx, "a.example", catchall_separators="+")
+    added(store, {"rcpt_to": "ann+work@a.example"}, {"rcpt_to": "ann+play@a.example"})
+    assert found(store, address="ann@a.example") == [1] and found(store, address="Ann+Work@a.example") == [0]
+
+
+def test_letters_beyond_ascii_have_no_case_either(store: Store):
+    added(
+        store, {"rcpt_to": "\u00c4nn@far.example"}, {"rcpt_to": "\u00e4nn@far.example"}, {"rcpt_to": "ann@far.example"}
+    )
+    assert found(store, address="\u00e4nn@far.example") == [1, 0]
+
+
+def test_few_records_have_a_key(store: Store):
+    added(
+        store,
+        {"rcpt_to": "Ann@a.example"},
+        {"rcpt_to": "bob-x@far.example", "mail_from": ""},
+        {"rcpt_to": "no address"},
+    )
+    with store.read() as connection:
+        assert connection.execute(select(trace.c.rcpt_key, trace.c.sender_key)).all() == [(None, None)] * 3
+    assert found(store, address="no address") == [2]
 
 
 def test_who_wrote_to_himself_is_found_once(store: Store):
@@ -66,7 +119,10 @@ def test_what_the_row_says_comes_back(store: Store):
 @pytest.mark.parametrize(
     ("wanted", "by"),
     [
-        ({"address": "x@far.example"}, {"trace_by_recipient", "trace_by_sender"}),
+        (
+            {"address": "x@far.example"},
+            {"trace_by_recipient", "trace_by_sender", "trace_by_rcpt_key", "trace_by_sender_key"},
+        ),
         ({"message_id": "1@x"}, {"ix_trace_message_id"}),
         ({"cid": "c"}, {"ix_trace_cid"}),
         ({"account_id": 1}, {"trace_by_account"}),

@@ -1,4 +1,4 @@
-"""The first schema, whole."""
+"""The first schema, whole: an empty database gets the newest at once, so what follows changes only older ones."""
 
 from alembic import op
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mail.receive.header import delivered_to, header_end, received_count, without_forged
+from mail.message.relayed import delivered_to, header_end, received_count, without_forged
 
 HOST = "mx.x.org"
 

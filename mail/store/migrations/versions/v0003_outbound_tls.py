@@ -4,8 +4,8 @@ from alembic import op
 
 from mail.store.outbound_schema import sts_policy, tls_result
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""The header of an arriving message: how often it has been relayed, and fields that only we may write.
+"""The header of a message that came from elsewhere: how often it was relayed, and fields that only we may write.
 
 MA-5: `Return-Path`, `Delivered-To`, our `X-Mailstead-…` and an `Authentication-Results` that names us are ours to add.
 Found in what a stranger sends they are forged, or left from an earlier delivery, and are cut out before the message is
