@@ -54,13 +54,10 @@ class Connections:
         if dialed is None:
             return
         client = dialed.client
+        destination.tls += dialed.results
 
         async def send(job: Job) -> Attempted:
-            attempted = await attempt(dialed, job, self._services.blobs, self._final_dots.entering)
-            if attempted.verdicts:
-                # A session is told of once, with the first outcome it led to.
-                attempted.tls, dialed.results = dialed.results, []
-            return attempted
+            return await attempt(dialed, job, self._services.blobs, self._final_dots.entering)
 
         loop = asyncio.get_running_loop()
         until = loop.time() + SESSION_SECONDS
@@ -78,8 +75,10 @@ class Connections:
     ) -> None:
         """Judge all that waits, unless other connections go on with it."""
         destination.went_wrong()
+        destination.tls += tls
         if destination.connections <= 1:
-            self._judge([Verdict(one, reply, host, ip) for one in destination.take_all()], tls=tls)
+            verdicts = [Verdict(one, reply, host, ip) for one in destination.take_all()]
+            self._judge(verdicts, tls=destination.take_tls(verdicts))
 
     async def _dial(self, destination: Destination) -> Dialed | None:
         services, plan = self._services, destination.plan
@@ -90,7 +89,10 @@ class Connections:
             else:
                 async with asyncio.timeout(LOOKUP_SECONDS):
                     hosts = await services.finder.find(
-                        destination.domain, private_allowed=plan.private_allowed, ipv4_first=plan.ipv4_first
+                        destination.domain,
+                        private_allowed=plan.private_allowed,
+                        ipv4_first=plan.ipv4_first,
+                        ip_first=plan.ip_first,
                     )
                 port = services.port
                 policies = await lookup_policies(services.sts, plan, destination.domain)
@@ -142,7 +144,8 @@ class Connections:
             services.log.error("attempt-failed", exc=error, queue_message=job.first.queue_message_id)
             attempted = Attempted([Verdict(one, LOCAL_ERROR) for one in job.recipients])
         services.lease.sent(ids)
-        self._judge(attempted.verdicts, unknown=attempted.unknown, tls=attempted.tls)
+        tls = destination.take_tls(attempted.verdicts)
+        self._judge(attempted.verdicts, unknown=attempted.unknown, tls=tls)
         if attempted.again:
             destination.put_back(attempted.again)
         if any(verdict.reply.positive for verdict in attempted.verdicts):

@@ -17,7 +17,7 @@ from dataclasses import replace
 from mail.address import parse_address
 from mail.deliver.hosts import simulated
 from mail.deliver.outcome import Judged, Verdict, judge
-from mail.deliver.plan import Plan, plan
+from mail.deliver.plan import Plan, address_order, plan
 from mail.errors import MailError
 from mail.queue.outcome import RELEASED, Outcome
 from mail.queue.tls_result import TlsResult
@@ -123,7 +123,13 @@ class Dispatcher:
         if due is None or due > now:
             return []
         with services.store.write() as tx:
-            return queue.claim(tx, services.lease.owner, now, CLAIM_MAX, not_domains=not_domains, lease_ms=LEASE_MS)
+            claimed = queue.claim(tx, services.lease.owner, now, CLAIM_MAX, not_domains=not_domains, lease_ms=LEASE_MS)
+        again = [one.id for one in claimed if one.attempts > 1]
+        if not again:
+            return claimed
+        with services.store.read() as connection:
+            ips = queue_leases.last_ips(connection, again)
+        return [replace(one, last_ip=ips.get(one.id, "")) for one in claimed]
 
     def _renew(self) -> None:
         services = self._services
@@ -147,12 +153,13 @@ class Dispatcher:
 
     def _plan(self, one: Claimed) -> Plan:
         services = self._services
-        # Refused for good, and yet tried again: that was policy towards one family of addresses (mail.deliver.outcome).
+        ipv4_first, ip_first = address_order(one.attempts, one.last_code, one.last_ip)
         return plan(
             one.domain,
             services.routes,
             ours=services.is_local(one.domain),
-            ipv4_first=500 <= one.last_code < 600,
+            ipv4_first=ipv4_first,
+            ip_first=ip_first,
             require_tls=one.require_tls,
         )
 

@@ -1,13 +1,12 @@
 """One transaction at a host: a message, those of its recipients that go the same way, and what became of each."""
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from mail.deliver.dial import Dialed
 from mail.deliver.outcome import Verdict
 from mail.message.fields import header_end
-from mail.queue.tls_result import TlsResult
 from mail.smtp.client import Limits
 from mail.smtp.outgoing import pieces_of
 from mail.smtp.reply_reader import Reply, local_reply
@@ -29,16 +28,15 @@ class Job:
         return self.recipients[0]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Attempted:
     """`again`: recipients that belong in another transaction, which is no failure. `unknown`: the connection broke
-    after the final dot, so the message may have been taken. `tls`: what TLS came to, when it was not told before.
+    after the final dot, so the message may have been taken.
     """
 
     verdicts: list[Verdict]
     again: tuple[Claimed, ...] = ()
     unknown: bool = False
-    tls: Sequence[TlsResult] = ()
 
 
 BeforeFinalDot = Callable[[list[int]], Awaitable[None]]

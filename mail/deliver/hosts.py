@@ -63,7 +63,9 @@ class Finder:
     is_own: Callable[[str], bool]
     shuffle: Callable[[list[Mx]], None] = random.shuffle
 
-    async def find(self, domain: str, *, private_allowed: bool = False, ipv4_first: bool = False) -> list[Host]:
+    async def find(
+        self, domain: str, *, private_allowed: bool = False, ipv4_first: bool = False, ip_first: str = ""
+    ) -> list[Host]:
         """Hosts with at least one usable address, in the order to try them. Unroutable when there is none."""
         if domain.startswith("["):
             # RFC 5321 §4.1.3
@@ -73,7 +75,7 @@ class Finder:
         found = await self._addressed(exchangers, private_allowed)
         if not found.hosts:
             raise found.why_none(domain, exchangers.exists)
-        return [replace(host, ips=_interleaved(host.ips, ipv4_first)) for host in found.hosts]
+        return [replace(host, ips=_interleaved(host.ips, ipv4_first, ip_first)) for host in found.hosts]
 
     async def _exchangers(self, domain: str) -> _Exchangers:
         try:
@@ -165,14 +167,15 @@ class _Found:
         return Unroutable(local_reply(451, "4.4.4", f"no mail exchanger of {domain} has an address"))
 
 
-def _interleaved(ips: tuple[str, ...], ipv4_first: bool) -> tuple[str, ...]:
+def _interleaved(ips: tuple[str, ...], ipv4_first: bool, ip_first: str) -> tuple[str, ...]:
     """Both families in turn, so that one that does not work costs one time-out and not all."""
     six = [ip for ip in ips if ":" in ip]
     four = [ip for ip in ips if ":" not in ip]
     first, second = (four, six) if ipv4_first else (six, four)
     turns = max(len(first), len(second))
     mixed = [ip for turn in range(turns) for ip in (*first[turn : turn + 1], *second[turn : turn + 1])]
-    return tuple(mixed[:ADDRESSES_MAX])
+    known = [ip_first] if ip_first in mixed else []
+    return tuple(dict.fromkeys((*known, *mixed)))[:ADDRESSES_MAX]
 
 
 def is_own_address(ip: str) -> bool:

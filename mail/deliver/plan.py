@@ -36,8 +36,9 @@ class Plan:
     # True: REQUIRETLS, False: TLS-Required: No.
     require_tls: bool | None = None
     private_allowed: bool = False
-    # The last attempt was refused by policy over one family of addresses: now the other comes first.
+    # Of each host's addresses: this family first, and before all others this one.
     ipv4_first: bool = False
+    ip_first: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,17 @@ class Routes:
 
 
 def plan(
-    domain: str, routes: Routes, *, ours: bool = False, ipv4_first: bool = False, require_tls: bool | None = None
+    domain: str,
+    routes: Routes,
+    *,
+    ours: bool = False,
+    ipv4_first: bool = False,
+    ip_first: str = "",
+    require_tls: bool | None = None,
 ) -> Plan:
-    """`ours`: mail for that domain is for accounts of ours. `require_tls`: what the message asks of TLS."""
+    """`ours`: mail for that domain is for accounts of ours. `require_tls`: what the message asks of TLS. Which address
+    comes first: see `address_order`.
+    """
     if routes.loopback is not None:
         where = f"{routes.loopback[0]}:{routes.loopback[1]}"
         why = f"everything goes back to {where}: this is a local bundle"
@@ -75,16 +84,32 @@ def plan(
             private_allowed=True,
         )
     return Plan(
-        _name(domain, ipv4_first=ipv4_first, require_tls=require_tls),
+        _name(domain, ipv4_first=ipv4_first, ip_first=ip_first, require_tls=require_tls),
         f"the mail exchangers of {domain}",
         require_tls=require_tls,
         private_allowed=routes.private_destinations,
         ipv4_first=ipv4_first,
+        ip_first=ip_first,
     )
 
 
-def _name(where: str, *, ipv4_first: bool = False, require_tls: bool | None = None) -> str:
-    words = ["IPv4 first"] if ipv4_first else []
+def address_order(attempts: int, last_code: int, last_ip: str) -> tuple[bool, str]:
+    """Whether IPv4 comes first, and which address before all others, by the attempt before this one (features B09).
+
+    The second attempt goes to the very same address, for who greylists waits for us there; unless that refused us by
+    policy (mail.deliver.outcome), which is another matter over the other family. Every later one begins with the other
+    family.
+    """
+    six = ":" in last_ip
+    if attempts < 2 or not last_ip:
+        return 500 <= last_code < 600, ""
+    if attempts == 2 and not 500 <= last_code < 600:
+        return not six, last_ip
+    return six, ""
+
+
+def _name(where: str, *, ipv4_first: bool = False, ip_first: str = "", require_tls: bool | None = None) -> str:
+    words = [f"{ip_first} first"] if ip_first else ["IPv4 first"] if ipv4_first else []
     if require_tls is not None:
         words.append("REQUIRETLS" if require_tls else "TLS not required")
     return f"{where} ({', '.join(words)})" if words else where

@@ -90,6 +90,8 @@ class Claimed:
     last_code: int
     # Who is told of a failure, when it is not the account: an address, or NOBODY.
     return_to: str
+    # The address of the attempt before this one, where it came to one (`queue_leases.last_ips`).
+    last_ip: str = ""
 
 
 def add(tx: Connection, added: NewQueueMessage, now: int) -> tuple[int, list[int]]:

@@ -328,7 +328,8 @@ async def test_a_domain_that_takes_no_mail_is_told_at_once(way):
     assert b"null MX" in way.office.inbox()[0]
 
 
-async def test_one_session_of_many_messages_is_counted_once(way, certificate):
+async def test_one_session_of_many_messages_is_counted_once(way, certificate, monkeypatch):
+    monkeypatch.setattr("workers.destinations.CONNECTIONS_MAX", 1)
     async with sinking(certificate) as sink:
         for _ in range(5):
             await way.office.submit("b@them.test")
@@ -342,3 +343,15 @@ async def test_words_before_tls_fail_the_attempt_under_any_policy(way):
     async with sinking(None, "STARTTLS", STARTTLS=b"220 go\r\n250-SIZE\r\n250 evil\r\n") as sink:
         row = await way.send(sink)
         assert row.state == "due" and sink.messages == [] and sink.connections == 1
+
+
+async def test_who_greylists_is_asked_again_at_the_very_same_address(way):
+    """Features B09: the second attempt; the third begins anew."""
+    way.zone |= {"MX them.test": ["10 mx.test."], "A mx.test": ["127.0.0.1", "127.0.0.2", "127.0.0.3"]}
+    async with sinking(None, RCPT="451 4.7.1 greylisted") as sink:
+        row = await way.send(sink)
+        way.zone["A mx.test"] = ["127.0.0.3", "127.0.0.2", "127.0.0.1"]
+        for _ in range(2):
+            way.office.clock.move(100_000)
+            await way.again(sink)
+    assert [one["ip"] for one in way.office.attempts(row.id)][:2] == ["127.0.0.1", "127.0.0.1"]

@@ -113,6 +113,10 @@ async def test_both_families_take_turns():
     assert host.ips == ("2606:4700::1", "1.1.1.1", "2606:4700::2", "1.1.1.2") and len(host.ips) == ADDRESSES_MAX
     (host,) = await finder(zone).find("h.test", ipv4_first=True)
     assert host.ips[:2] == ("1.1.1.1", "2606:4700::1")
+    (host,) = await finder(zone).find("h.test", ip_first="1.1.1.3")
+    assert host.ips[:2] == ("1.1.1.3", "2606:4700::1") and len(host.ips) == ADDRESSES_MAX
+    (host,) = await finder(zone).find("h.test", ip_first="9.9.9.9")
+    assert "9.9.9.9" not in host.ips
 
 
 @pytest.mark.parametrize(("literal", "ip"), [("[1.1.1.1]", "1.1.1.1"), ("[IPv6:2606:4700::1]", "2606:4700::1")])
