@@ -56,6 +56,7 @@ class Dispatcher:
         self._settler = Settler(services, self._settled)
         counter = services.metrics.counter
         self._results = counter("mailstead_deliver_total", "Attempts by result.", ("result",))
+        self._lenient = counter("mailstead_deliver_tls_not_required_total", "Attempts under TLS-Required: No.", ())
         self._unknown = counter("mailstead_deliver_unknown_total", "Connections lost after the final dot.", ())
 
     async def run(self) -> int:
@@ -201,6 +202,7 @@ class Dispatcher:
         ]
         if tls and judged and services.tls_results:
             judged[0] = replace(judged[0], tls=tuple(tls))
+        self._lenient.inc(sum(verdict.claimed.require_tls is False for verdict in verdicts))
         if unknown:
             self._unknown.inc()
         for verdict, one in zip(verdicts, judged, strict=True):

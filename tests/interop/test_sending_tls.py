@@ -312,6 +312,7 @@ async def test_tls_required_no_passes_over_every_policy_and_still_tells(way, cer
         row = await way.send(sink, require_tls=False)
         assert row.state == "done" and sink.encrypted[-1] is True
         assert not way.office.attempts(row.id)[0]["tls"].endswith("DANE")
+    assert b"mailstead_deliver_tls_not_required_total 1" in way.office.metrics.text()
     told = way.told()
     assert ("tlsa", True, "validation-failure", "dane-no-match", 1) in told
     assert any(one[:3] == ("sts", False, "certificate-not-trusted") for one in told)
