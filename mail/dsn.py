@@ -66,6 +66,7 @@ class Original:
     octets: bytes
     whole: bool
     smtputf8: bool
+    future_release: str = ""
 
 
 def render(
@@ -136,6 +137,8 @@ def _per_message(hostname: str, original: Original) -> bytes:
     fields = [("Reporting-MTA", f"dns; {hostname}"), ("Arrival-Date", render_date(original.arrived_at))]
     if original.envid:
         fields.insert(0, ("Original-Envelope-Id", original.envid))
+    if original.future_release:
+        fields.append(("Future-Release-Request", original.future_release))  # RFC 4865
     return build_fields(fields)
 
 

@@ -71,6 +71,20 @@ class OverQuota(MailError):
     public = "mailbox is full"
 
 
+class SendLimit(MailError):
+    """An account has sent as much as it may in a day; `public` says what, how much, and which setting."""
+
+    public = "sending limit of the account reached"
+
+
+class MessageLimit(SendLimit):
+    """Too many messages, one a recipient."""
+
+
+class RecipientLimit(SendLimit):
+    """Too many recipients it never sent to before."""
+
+
 class TooLarge(MailError):
     public = "message size exceeds fixed limit"
 

@@ -38,6 +38,8 @@ def claimed(rcpt_to: str = "b@them.test", **given: Any) -> Claimed:
         "eightbit": False,
         "smtputf8": False,
         "require_tls": None,
+        "release_at": 0,
+        "future_release": "",
         "cid": "c1d",
         "reason": "",
         "last_text": "",

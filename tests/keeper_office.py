@@ -88,6 +88,8 @@ class Office:
             store, folder / "routing/routing.json", default_account="", hostname="mx.example", log=log
         )
         self.tables.reload()
+        self.metrics = Metrics()
+        self.submissions = self.metrics.counter("submission_total", "", ("result",))
         self.verbs = Verbs(
             self.committer,
             lambda: self.tables.current,
@@ -96,8 +98,8 @@ class Office:
             ticket_key=TICKET_KEY,
             give_up_ms=GIVE_UP_MS,
             max_message_bytes=1 << 20,
+            submissions=self.submissions,
         )
-        self.metrics = Metrics()
         self.receiving = Receiving(
             self.verbs.commit,
             self.verbs.contents,

@@ -33,7 +33,7 @@ from mail.metrics import Metrics
 from mail.now import SetClock
 from mail.sasl import tickets
 from mail.smtp.client import Timers
-from mail.store import accounts, mailboxes, messages, queue_admin
+from mail.store import accounts, mailboxes, messages, queue_admin, send_limits
 from mail.store.blobs import BlobWriter
 from mail.store.changes import changing
 from mail.store.engine import Store
@@ -77,6 +77,13 @@ class PostOffice:
         with changing(store, None, clock=clock) as changes:
             accounts.add_domain(changes.tx, "us.test", changes.now)
             self.account_id = accounts.add_account(changes, "a")
+            # Tests of the queue send as much as they like.
+            send_limits.change_limits(
+                changes.tx,
+                self.account_id,
+                max_outgoing_messages_per_day=10**9,
+                max_first_time_recipients_per_day=10**9,
+            )
             accounts.add_address(changes.tx, "a@us.test", self.account_id, changes.now)
         self.tables = tables = RoutingTables(
             store, folder / "routing/routing.json", default_account="", hostname="mx.us.test", log=log
@@ -90,6 +97,7 @@ class PostOffice:
             ticket_key=KEY,
             give_up_ms=5 * DAY_MS,
             max_message_bytes=100 << 20,
+            submissions=self.metrics.counter("submission_total", "", ("result",)),
         )
         local_mail = LocalMail(
             verbs.commit, verbs.contents, tables, srs_key=b"s" * srs.KEY_OCTETS, give_up_ms=5 * DAY_MS

@@ -161,7 +161,8 @@ class Dispatcher:
             ours=services.is_local(one.domain),
             ipv4_first=ipv4_first,
             ip_first=ip_first,
-            require_tls=one.require_tls,
+            # A notification goes its way all the same (RFC 8689 §5).
+            require_tls=one.require_tls if one.mail_from or not one.require_tls else None,
         )
 
     def _simulated(self, one: Claimed) -> Reply | None:

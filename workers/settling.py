@@ -148,6 +148,7 @@ def _message(notice: Notice) -> dict[str, Any]:
         "summary": summarize(notice.octets).as_json(),
         "cid": notice.cid,
         "by_queue": notice.by_queue,
+        "require_tls": notice.require_tls,
     }
 
 

@@ -1,17 +1,17 @@
 """mailctl domain, account, address."""
 
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 import click
 
+from app.cli.account_options import LIMIT_WORDS, limit_options, rule_options
 from app.cli.context import Context, json_option, pass_context, show, table
 from mail.errors import Invalid
 from mail.homographs import shown_domain
-from mail.policy.account_rules import AccountRules
-from mail.store import accounts, aliases, incoming, removal
+from mail.now import SystemClock
+from mail.store import accounts, aliases, incoming, removal, send_limits
 from mail.store.spelling import respell
 
 NOTHING_TO_SET = "nothing to set; --help shows what there is"
@@ -213,51 +213,30 @@ def enable_account(context: Context, name: str, as_json: bool) -> None:
     show({"account": row.name, "login_disabled": ""}, as_json, f"logins of account {row.name} enabled")
 
 
-RULE_WORDS = {
-    "junk_filter": "Judge mail by the words its owner called junk.",
-    "junk_threshold": "From which probability on it is junk, 0 to 1.",
-    "rejects_mailbox": "Where copies of refused mail go; empty: nowhere.",
-    "keep_rejects": "Keep them all, however old and many.",
-    "introbox": "Where mail of unknown senders goes; empty: the inbox.",
-    "first_time_delay": "Take mail of unknown senders slowly.",
-    "subject_pass_hours": "How long a word for the subject lets a refused sender in; 0: none is given.",
-    "automatic_flags": "Call a message junk or not by the mailbox it is moved to.",
-    "junk_mailboxes": "Expression on the names of mailboxes that make junk.",
-    "neutral_mailboxes": "Expression on the names of mailboxes that say nothing.",
-    "notjunk_mailboxes": "Expression on the names of mailboxes that make good mail.",
-}
-
-
-def rule_options(command: Callable[..., None]) -> Callable[..., None]:
-    """An option for each rule of an account."""
-    for one in reversed(fields(AccountRules)):
-        flag, words = one.name.replace("_", "-"), RULE_WORDS.get(one.name, "")
-        if isinstance(one.default, bool):
-            option = click.option(f"--{flag}/--no-{flag}", one.name, default=None, help=words)
-        else:
-            option = click.option(f"--{flag}", one.name, type=type(one.default), help=words)
-        command = option(command)
-    return command
-
-
 @account.command("set")
 @click.argument("name")
 @click.option("--quota", type=click.IntRange(min=0), help="Octets the account may hold; 0: no limit.")
+@limit_options
 @rule_options
 @json_option
 @pass_context
 def set_account(context: Context, name: str, quota: int | None, as_json: bool, **given: Any) -> None:
-    """Change what it may hold, and what it wants done with arriving mail."""
-    rules = {rule: value for rule, value in given.items() if value is not None}
-    if quota is None and not rules:
+    """Change what it may hold and send, and what it wants done with arriving mail."""
+    rules = {one: value for one, value in given.items() if value is not None}
+    limits = {one: rules.pop(one) for one in LIMIT_WORDS if one in rules}
+    if quota is None and not rules and not limits:
         raise Invalid(public=NOTHING_TO_SET)
     with context.changing() as changes:
         row = accounts.find_account(changes.tx, name)
         if quota is not None:
             accounts.change_account(changes.tx, row.id, quota=quota)
+        if limits:
+            send_limits.change_limits(changes.tx, row.id, **limits)
         made = incoming.change_rules(changes.tx, row.id, rules)
         row = accounts.find_account(changes.tx, row.name)
-    show({**asdict(row), "incoming": asdict(made)}, as_json, f"account {row.name} changed")
+        allowed, _ = send_limits.standing(changes.tx, row.id, changes.now)
+    shown = {**asdict(row), "sending": asdict(allowed), "incoming": asdict(made)}
+    show(shown, as_json, f"account {row.name} changed")
 
 
 @account.command("show")
@@ -271,14 +250,24 @@ def show_account(context: Context, name: str, as_json: bool) -> None:
         addresses = [_with_address(one) for one in accounts.list_addresses(connection, account_id=row.id)]
         own = {one["address"] for one in addresses}
         member_of = [one.address for one in aliases.list_aliases(connection) if not own.isdisjoint(one.members)]
+        allowed, sent = send_limits.standing(connection, row.id, SystemClock().wall_ms())
         rules = asdict(incoming.rules(connection, row.id))
         rulesets = [asdict(one) for one in incoming.list_rulesets(connection, account_id=row.id)]
-    made = {**asdict(row), "addresses": addresses, "aliases": member_of, "incoming": rules, "rulesets": rulesets}
+    made = {
+        **asdict(row),
+        "addresses": addresses,
+        "aliases": member_of,
+        "sending": asdict(allowed) | {"sent": asdict(sent)},
+        "incoming": rules,
+        "rulesets": rulesets,
+    }
     lines = [
         f"account {row.name}: {row.size} of {row.quota or 'any number of'} octets"
         + (f", login disabled: {row.login_disabled}" if row.login_disabled else ""),
         *(f"  address {one['address']} -> {one['mailbox']}" for one in addresses),
         *(f"  member of {one}" for one in member_of),
+        f"  sent in 24 hours: {sent.recipients} of {allowed.messages} messages, one a recipient",
+        f"  of them to recipients new to it: {sent.first_time} of {allowed.first_time}",
         *(f"  {rule.replace('_', ' ')}: {value}" for rule, value in rules.items()),
         *(f"  ruleset {one['id']} of {one['address']}: {one['rule']}" for one in rulesets),
     ]

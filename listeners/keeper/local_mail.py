@@ -5,6 +5,7 @@ mailbox a copy goes to, and no more: nothing is refused. Every recipient has a r
 worker takes for the reply of a server.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from listeners.keeper.receiving import Commit, Contents
@@ -18,7 +19,7 @@ from mail.imap.summary import Summary
 from mail.policy.facts import MessageFacts
 from mail.receive.forwarding import forwards
 from mail.receive.judge import meant_for
-from mail.store import arrivals
+from mail.store import arrivals, queue
 from mail.store.arrivals import Delivery, LocalRecipient, Placed
 from mail.store.blob_rows import BlobRow
 from mail.store.blobs import Staged
@@ -71,7 +72,7 @@ class LocalMail:
                 dict(args.get("facts") or {}),
             )
             placed = arrivals.deliver(changes, delivery)
-            self._forward(changes, delivery, expansion, sender, prefixes, tables, smtputf8=bool(args.get("smtputf8")))
+            self._forward(changes, delivery, expansion, sender, prefixes, tables, args)
             blob_of.append(blob.id)
             return placed
 
@@ -120,8 +121,7 @@ class LocalMail:
         sender: Address | None,
         prefixes: dict[str, bytes],
         tables: Tables,
-        *,
-        smtputf8: bool,
+        args: dict[str, Any],
     ) -> None:
         if not expansion.outside or tables.postmaster_account is None:
             return
@@ -133,13 +133,16 @@ class LocalMail:
             now=changes.now,
             prefix=prefixes.__getitem__,
         )
+        silent = _silent(args["recipients"])
+        sent = [replace(one, return_to=queue.NOBODY) if one.rcpt_to in silent else one for one in sent]
         arrivals.forward(
             changes,
             delivery,
             sent,
             account_id=tables.postmaster_account,
             expires_at=changes.now + self._give_up_ms,
-            smtputf8=smtputf8,
+            smtputf8=bool(args.get("smtputf8")),
+            require_tls=args.get("require_tls"),
         )
 
 
@@ -149,6 +152,15 @@ def _prefixes(listed: Any) -> dict[str, bytes]:
         raise Invalid("recipients")
     return {
         str(parse_address(str(one["address"]), strict=False)): str(one["prefix"]).encode("latin-1") for one in listed
+    }
+
+
+def _silent(recipients: list[dict[str, Any]]) -> set[str]:
+    """Those of whose failures the sender asked not to hear: nor of what fails where they lead (RFC 3461 §5.2.7)."""
+    return {
+        str(parse_address(str(one["address"]), strict=False))
+        for one in recipients
+        if one.get("notify") and "FAILURE" not in str(one["notify"]).split(",")
     }
 
 

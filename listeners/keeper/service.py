@@ -36,6 +36,18 @@ ROUTING_SHARE = 50
 HOUR_MS = 3_600_000
 
 
+def _reserve(world: StoredWorld) -> tuple[ReserveFile, Space]:
+    settings = world.settings
+    file = ReserveFile(settings.data_dir / "reserve", reserve_bytes=settings.free_space_reserve_bytes, log=world.log)
+    space = Space(
+        settings.data_dir,
+        reserve_bytes=settings.free_space_reserve_bytes,
+        reserve_percent=settings.free_space_reserve_percent,
+        file=file,
+    )
+    return file, space
+
+
 class Keeper:
     """The parts of the process, and their start and end."""
 
@@ -55,15 +67,7 @@ class Keeper:
         )
         tickets.make_key(settings.srs_key)
         self.srs_key = tickets.load_key(settings.srs_key)
-        reserve = ReserveFile(
-            settings.data_dir / "reserve", reserve_bytes=settings.free_space_reserve_bytes, log=world.log
-        )
-        space = Space(
-            settings.data_dir,
-            reserve_bytes=settings.free_space_reserve_bytes,
-            reserve_percent=settings.free_space_reserve_percent,
-            file=reserve,
-        )
+        reserve, space = _reserve(world)
         self.verbs = Verbs(
             self.committer,
             lambda: self.tables.current,
@@ -72,6 +76,9 @@ class Keeper:
             ticket_key=tickets.load_key(settings.ticket_key),
             give_up_ms=settings.queue_give_up_hours * HOUR_MS,
             max_message_bytes=settings.max_message_bytes,
+            submissions=world.metrics.counter(
+                "mailstead_submission_total", "Messages our users sent, by whatever door, by result.", ("result",)
+            ),
         )
         tickets.make_key(settings.subject_pass_key)
         self.receiving = Receiving(

@@ -12,17 +12,19 @@ from typing import Any
 from listeners.keeper.committer import Committer, Content, Decision, Entry
 from listeners.keeper.replies import Replies
 from listeners.keeper.space import Space
+from listeners.keeper.submissions import Asked
 from listeners.rpc import Request, Verb
 from mail.accounts.routing import Tables
-from mail.address import Address, parse_address
-from mail.errors import Invalid, NoSuchAddress, NotAllowed
+from mail.address import parse_address
+from mail.errors import Invalid, MailError, MessageLimit, NoSuchAddress, NotAllowed, RecipientLimit, SendLimit
 from mail.imap.summary import Summary
+from mail.metrics import Counted
 from mail.now import Clock
 from mail.queue.outcome import Outcome
 from mail.queue.tls_result import TlsResult
 from mail.receive.refusals import Refusal
 from mail.sasl import tickets
-from mail.store import arrivals, queue, tls_results
+from mail.store import arrivals, queue, send_limits, tls_results
 from mail.store.arrivals import Append, Appended, Delivery, LocalRecipient, Submission
 from mail.store.blob_rows import BlobRow
 from mail.store.blobs import Staged
@@ -33,9 +35,10 @@ from mail.store.traces import trace_values
 
 Write = Callable[[Changes, list[Staged]], Any]
 
-RECIPIENTS_MAX = 1000
 APPENDED_MAX = 100
 REFUSALS_MAX = 1000
+# What the metric of submissions calls a limit that was reached (features S09).
+RESULTS: dict[type[MailError], str] = {MessageLimit: "messagelimiterror", RecipientLimit: "recipientlimiterror"}
 
 
 class Verbs:
@@ -51,7 +54,9 @@ class Verbs:
         ticket_key: bytes,
         give_up_ms: int,
         max_message_bytes: int,
+        submissions: Counted,
     ) -> None:
+        """`submissions` counts by the label result."""
         self._committer = committer
         self._tables = tables
         self._space = space
@@ -59,6 +64,7 @@ class Verbs:
         self._ticket_key = ticket_key
         self._give_up_ms = give_up_ms
         self._max = max_message_bytes
+        self._submissions = submissions
         self._replies = Replies()
 
     def table(self) -> dict[str, Verb]:
@@ -108,66 +114,34 @@ class Verbs:
 
     async def submit(self, request: Request) -> dict[str, Any]:
         args = request.args
-        account_id = int(args["account_id"])
-        tickets.check(self._ticket_key, str(args["ticket"]), account_id, self._clock.wall_ms())
+        account_id, now = int(args["account_id"]), self._clock.wall_ms()
+        tickets.check(self._ticket_key, str(args["ticket"]), account_id, now)
         contents = self.contents(request, [args["size"]])
-        summary = Summary.from_json(args["summary"])
-        self._check_sender(account_id, str(args["mail_from"]))
-        recipients = self._queue_recipients(args)
-        prefix = str(args.get("prefix") or "").encode("latin-1")
+        asked = Asked.from_args(args, now=now, give_up_ms=self._give_up_ms)
+        self._check_sender(account_id, asked.mail_from)
+        addresses = [one.rcpt_to for one in asked.recipients]
 
-        def write(changes: Changes, staged: list[Staged]) -> tuple[int, list[int]]:
-            blob = BlobRow.of(staged[0], changes.now)
-            message = NewQueueMessage(
-                account_id=account_id,
-                blob_id=blob.id,
-                size=blob.size + len(prefix),
-                mail_from=str(args["mail_from"]),
-                recipients=recipients,
-                prefix=prefix,
-                message_id=summary.message_id,
-                subject=summary.subject[:200],
-                envid=str(args.get("envid") or ""),
-                ret=str(args.get("ret") or ""),
-                eightbit=bool(args.get("eightbit")),
-                smtputf8=bool(args.get("smtputf8")),
-                require_tls=args.get("require_tls"),
-                cid=str(args.get("cid") or ""),
-            )
-            return arrivals.submit(changes, Submission(blob, summary, message))
+        def write(changes: Changes, staged: list[Staged]) -> tuple[int, list[int]] | SendLimit:
+            try:
+                # For every door, for every door asks here.
+                send_limits.count(changes.tx, account_id, addresses, changes.now)
+            except SendLimit as error:
+                # Nothing was written: the rest of the batch need not be done again for it.
+                return error
+            return arrivals.submit(changes, asked.submission(BlobRow.of(staged[0], changes.now)))
 
-        message_id, recipient_ids = await self.commit(contents, write)
+        try:
+            message_id, recipient_ids = await self.commit(contents, write)
+        except MailError as error:
+            self._submissions.labels(RESULTS.get(type(error), "error")).inc()
+            raise
+        self._submissions.labels("ok").inc()
         return {"queue_message": message_id, "recipients": recipient_ids}
 
     def _check_sender(self, account_id: int, mail_from: str) -> None:
         """The listener has checked already; a listener that was taken over has not."""
         if mail_from and not self._tables().owns(account_id, parse_address(mail_from)):
-            raise NotAllowed(public="sender address not owned by user")
-
-    def _queue_recipients(self, args: dict[str, Any]) -> tuple[NewRecipient, ...]:
-        listed = args["recipients"]
-        if not isinstance(listed, list) or not 0 < len(listed) <= RECIPIENTS_MAX:
-            raise Invalid("recipients")
-        now = self._clock.wall_ms()
-        first = max(now, int(args.get("hold_until_at") or 0))
-        made: list[NewRecipient] = []
-        seen: set[Address] = set()
-        for one in listed:
-            address = parse_address(str(one["address"]))
-            if address in seen:
-                continue
-            seen.add(address)
-            made.append(
-                NewRecipient(
-                    rcpt_to=str(address),
-                    domain=address.domain,
-                    next_attempt_at=first,
-                    expires_at=first + self._give_up_ms,
-                    orcpt=str(one.get("orcpt") or ""),
-                    notify=str(one.get("notify") or ""),
-                )
-            )
-        return tuple(made)
+            raise NotAllowed(public=f"sender address not owned by user: {mail_from}")
 
     async def append(self, request: Request) -> dict[str, Any]:
         args = request.args
@@ -282,6 +256,8 @@ def queue_dsn(changes: Changes, one: dict[str, Any], blob: BlobRow, summary: Sum
         subject=summary.subject[:200],
         eightbit=True,
         smtputf8=not address.is_ascii,
+        # RFC 8689 §5: what is told of a message is protected like the message.
+        require_tls=True if one.get("require_tls") else None,
         cid=str(one.get("cid") or ""),
         return_to=queue.NOBODY,
     )

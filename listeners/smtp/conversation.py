@@ -184,7 +184,9 @@ class Conversation(Connection):
         lines = ["PIPELINING", f"SIZE {self.service.max_message_bytes}"]
         if self.service.tls is not None and self.tls is None:
             lines.append("STARTTLS")
-        lines += ["ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8", "CHUNKING", "DSN"]
+        if self.tls is not None:
+            lines.append("REQUIRETLS")  # RFC 8689 §2: only under TLS
+        lines += ["ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8", "CHUNKING"]
         return [*lines, f"LIMITS RCPTMAX={self.service.recipients_max} MAILMAX={MESSAGES}"]
 
     async def smtp_STARTTLS(self, argument: str) -> None:

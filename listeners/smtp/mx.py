@@ -113,7 +113,9 @@ class MxSession(Session):
             assert looked.cleaned is not None
             spool.replace_start(looked.header_end, looked.cleaned)
             summary = await looked_at(spool, summarize)
-        envelope = Envelope(self.origin.ip, self.ehlo_name, self.tls is not None, mail.reverse_path, mail.smtputf8)
+        envelope = Envelope(
+            self.origin.ip, self.ehlo_name, self.tls is not None, mail.reverse_path, mail.smtputf8, mail.require_tls
+        )
         gathered = await self.service.checks.gather(looked, envelope, message_id=summary.message_id, size=spool.size)
         asked = arguments(
             self._hop(mail),

@@ -12,7 +12,7 @@ from mail.address import Address, parse_domain
 from mail.errors import BadAddress, MailError
 from mail.receive.refusals import SENTENCES, Refusal, reason_for
 from mail.receive.simulate import Simulated, at_mail, at_rcpt
-from mail.smtp import envelope
+from mail.smtp import envelope, future_release
 from mail.smtp.commands import COMMANDS
 from mail.smtp.envelope import Mail, Rcpt
 from mail.smtp.limits import MESSAGES
@@ -31,7 +31,10 @@ class Session(Conversation):
     async def smtp_MAIL(self, argument: str) -> None:
         if self.transaction is not None:
             raise BadCommand(503, "5.5.1", "A transaction is under way; RSET first")
-        mail = envelope.parse_mail(argument)
+        mail = envelope.parse_mail(argument, may_hold=self.submission)
+        if mail.require_tls and self.tls is None:
+            raise BadCommand(523, "5.7.10", "REQUIRETLS needs TLS on this connection")
+        release_at = future_release.release_at(mail.hold, self.service.clock.wall_ms()) if mail.hold else 0
         if self.strikes.messages >= MESSAGES:
             self.say_goodbye(TOO_MANY_MESSAGES)
             return
@@ -48,7 +51,7 @@ class Session(Conversation):
             self.note_refused(mail, "", refusal)
             self.answer(refusal)
             return
-        self.transaction = Transaction(mail)
+        self.transaction = Transaction(mail, release_at)
         self.answer(Reply(250, "2.1.0", "Ok"))
 
     def note_refused(self, mail: Mail, rcpt_to: str, reply: Reply) -> None:

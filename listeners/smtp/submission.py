@@ -4,33 +4,34 @@ import asyncio
 import base64
 import ipaddress
 import mmap
+from typing import Any
 
 from listeners.limits import ConnectionLimits
 from listeners.serve import Door, Origin, inherited, serve
 from listeners.smtp.mx import BUSY, NO_SUCH_USER, service_of
 from listeners.smtp.reading import looked_at
 from listeners.smtp.service import Service
-from listeners.smtp.session import Session
-from listeners.smtp.transaction import Body, Transaction
+from listeners.smtp.session import TOO_LARGE, Session
+from listeners.smtp.transaction import NO_ROOM, Body, Transaction
 from listeners.tallies import Tallies
 from listeners.tls import Certificate
 from mail.address import Address
 from mail.errors import BadCredentials, MailError, TooManyFailures, Unavailable
+from mail.message import results
 from mail.receive.simulate import at_end
 from mail.runtime.world import World, open_world
 from mail.sasl import exchange
 from mail.sasl.exchange import Authenticated
-from mail.smtp import trace_fields
+from mail.smtp import future_release, trace_fields
 from mail.smtp.commands import Rule
 from mail.smtp.envelope import Mail
 from mail.smtp.limits import SUBMISSION_PATIENCE
 from mail.smtp.replies import BadCommand, Reply
 from mail.smtp.trace_fields import Hop, protocol
-from mail.submit.check import Checked, check
+from mail.submit.check import TOO_COMPLEX, Checked, check, summarized
 
 NEEDS_TLS = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
 NEEDS_AUTH = Reply(530, "5.7.0", "Authentication required")
-SENDER_NOT_OWNED = Reply(553, "5.7.1", "Sender address not owned by user")
 LIMITED = Reply(421, "4.7.0", "Too many authentication failures")
 AUTH_DOWN = Reply(454, "4.7.0", "Temporary authentication failure")
 FAILURES_MAX = 3
@@ -66,9 +67,12 @@ class SubmissionSession(Session):
             raise BadCommand(*_parts(NEEDS_TLS))
 
     def extensions(self) -> list[str]:
-        lines = super().extensions()
+        # Who sends here hears what became of it. Strangers on port 25 do not: a notice of success to an address that
+        # nobody proved is backscatter (security SM-10), so their own servers tell them (RFC 3461 §5.2.2).
+        lines = [*super().extensions(), "DSN"]
         if self._private:
             lines.append("AUTH " + " ".join(exchange.MECHANISMS))
+            lines.append(future_release.announcement(self.service.clock.wall_ms()))
         return lines
 
     # AUTH.
@@ -133,7 +137,7 @@ class SubmissionSession(Session):
         if self.user is None:
             return NEEDS_AUTH
         if mail.reverse_path is not None and not self.service.routing.owns(self.user.account_id, mail.reverse_path):
-            return SENDER_NOT_OWNED
+            return Reply(553, "5.7.1", f"Sender address not owned by user: {mail.reverse_path}")
         return None
 
     def recipient_refused(self, address: Address) -> Reply | None:
@@ -162,25 +166,24 @@ class SubmissionSession(Session):
         checked = await looked_at(body.spool, self._check)
         if checked.refusal is not None:
             return checked.refusal
-        assert checked.summary is not None and self.user is not None
-        mail = transaction.mail
-        prefix = self._received(transaction) + checked.added
-        arguments = {
-            "cid": self.origin.cid,
-            "ticket": self.user.ticket,
-            "account_id": self.user.account_id,
-            "mail_from": str(mail.reverse_path or ""),
-            "size": body.spool.size,
+        summary = checked.summary
+        if checked.header is not None:
+            try:
+                body.spool.replace_start(checked.header_end, checked.header)
+            except OSError:
+                return NO_ROOM
+            summary = await looked_at(body.spool, summarized)
+        if body.spool.size > self.service.max_message_bytes:
+            return TOO_LARGE
+        if summary is None:
+            return TOO_COMPLEX
+        assert self.user is not None
+        # From here on the spool is what is stored, signed and sent. Who signs does it here, over spool and author; his
+        # fields go in front of these.
+        prefix = self._trace_fields(transaction)
+        arguments = self._arguments(transaction, body, checked) | {
             "prefix": prefix.decode("latin-1"),
-            "eightbit": mail.eightbit or body.content.eightbit,
-            "smtputf8": mail.smtputf8,
-            "envid": mail.envid,
-            "ret": mail.ret,
-            "summary": checked.summary.as_json(),
-            "recipients": [
-                {"address": str(one.address), "notify": one.notify, "orcpt": one.orcpt}
-                for one in transaction.recipients
-            ],
+            "summary": summary.as_json(),
         }
         answer = await self.service.keeper.call("submit", arguments, (body.spool.seal(),))
         self.log.info(
@@ -189,9 +192,41 @@ class SubmissionSession(Session):
             account=self.user.account,
             size=body.spool.size,
             recipients=len(transaction.recipients),
-            message_id=checked.summary.message_id,
+            message_id=summary.message_id,
         )
         return Reply(250, "2.0.0", f"Ok: queued as {answer['queue_message']}")
+
+    def _arguments(self, transaction: Transaction, body: Body, checked: Checked) -> dict[str, Any]:
+        """What the keeper is asked to queue, but for the fields in front and the summary."""
+        user, mail = self.user, transaction.mail
+        assert user is not None
+        return {
+            "cid": self.origin.cid,
+            "ticket": user.ticket,
+            "account_id": user.account_id,
+            "mail_from": str(mail.reverse_path or ""),
+            "size": body.spool.size,
+            "eightbit": mail.eightbit or body.content.eightbit,
+            "smtputf8": mail.smtputf8,
+            # RFC 8689 §3: the field is not heard beside the parameter.
+            "require_tls": True if mail.require_tls else False if checked.tls_required_no else None,
+            "hold_until_at": transaction.release_at,
+            "future_release": mail.hold,
+            "extra": checked.extra,
+            "envid": mail.envid,
+            "ret": mail.ret,
+            "recipients": [
+                {"address": str(one.address), "notify": one.notify, "orcpt": one.orcpt}
+                for one in transaction.recipients
+            ],
+        }
+
+    def _trace_fields(self, transaction: Transaction) -> bytes:
+        """How it came to us, and that its sender proved who he is (RFC 8601 §2.7.4)."""
+        mail = transaction.mail
+        method = results.auth("pass", str(mail.reverse_path or ""))
+        proved = results.authentication_results(self.service.hostname, [method], smtputf8=mail.smtputf8)
+        return self._received(transaction) + proved
 
     def _received(self, transaction: Transaction) -> bytes:
         """Without the user's address: where he sits is nobody's business."""

@@ -33,6 +33,8 @@ class Wanted:
 @dataclass(slots=True)
 class Transaction:
     mail: Mail
+    # Not to be delivered before that time; 0: at once (RFC 4865).
+    release_at: int = 0
     recipients: list[Wanted] = field(default_factory=list)
     addresses: set[Address] = field(default_factory=set)
     # BDAT has begun: DATA may not follow (RFC 3030 §2).

@@ -53,7 +53,7 @@ async def attempt(dialed: Dialed, job: Job, blobs: BlobStore, before_final_dot: 
             pieces = pieces_of(first.prefix, descriptor, first.blob_size)
         else:
             pieces = iter([first.prefix + first.octets])
-        envelope = envelope_of(now, _header_start(first, descriptor), require_tls=dialed.require_tls)
+        envelope = envelope_of(now, _header_start(first, descriptor))
         sent = await send(dialed.client, envelope, pieces, lambda: before_final_dot(ids))
     except OSError as error:
         return Attempted([_verdict(dialed, one, _unreadable(error)) for one in job.recipients])
@@ -70,7 +70,7 @@ async def attempt(dialed: Dialed, job: Job, blobs: BlobStore, before_final_dot: 
     return Attempted(verdicts, again + later, sent.unknown)
 
 
-def envelope_of(recipients: tuple[Claimed, ...], header: bytes, *, require_tls: bool = False) -> Envelope:
+def envelope_of(recipients: tuple[Claimed, ...], header: bytes) -> Envelope:
     """`header` begins the message: SMTPUTF8 is needed only when something in it or in the addresses is not ASCII."""
     first = recipients[0]
     return Envelope(
@@ -81,7 +81,7 @@ def envelope_of(recipients: tuple[Claimed, ...], header: bytes, *, require_tls: 
         smtputf8=first.smtputf8 and not header.isascii(),
         envid=first.envid,
         ret=first.ret,
-        require_tls=require_tls,
+        require_tls=first.require_tls is True,
     )
 
 

@@ -46,7 +46,6 @@ class Dialed:
     host: str
     ip: str
     dual_stack: bool = False
-    require_tls: bool = False
     proof: str = ""
     results: list[TlsResult] = field(default_factory=list)
 
@@ -189,7 +188,7 @@ class Dialer:
             client = await self._open(plan, demand, session, port)
             dual_stack = len({":" in other for other in host.ips}) == 2
             proof = demand.policies if client.tls else ""
-            return Dialed(client, host.name, ip, dual_stack, demand.require_tls, proof, trying.results)
+            return Dialed(client, host.name, ip, dual_stack, proof, trying.results)
         except (ConversationFailed, OSError, TimeoutError) as error:
             trying.failed(error)
             if isinstance(error, Refused) and error.reply.permanent:

@@ -95,6 +95,7 @@ async def deliver(job: Job, made: Copied, call: Call, *, now: int) -> list[Verdi
         "size": made.size,
         "eightbit": first.eightbit,
         "smtputf8": first.smtputf8,
+        "require_tls": first.require_tls,
         "summary": made.summary,
         "facts": {"local": True},
         "author": made.author,
@@ -104,6 +105,7 @@ async def deliver(job: Job, made: Copied, call: Call, *, now: int) -> list[Verdi
         "recipients": [
             {
                 "address": one.rcpt_to,
+                "notify": one.notify,
                 "prefix": (
                     trace_fields.return_path(sender) + trace_fields.delivered_to(parse_address(one.rcpt_to))
                 ).decode("latin-1"),

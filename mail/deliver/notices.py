@@ -22,6 +22,7 @@ class Notice:
     recipient_ids: tuple[int, ...]
     cid: str
     by_queue: bool = False
+    require_tls: bool = False
 
 
 def make_notices(owed: list[Owed], blobs: BlobStore, hostname: str, now: int) -> list[Notice]:
@@ -43,12 +44,21 @@ def _notice(kind: dsn.Kind, group: list[Owed], blobs: BlobStore, hostname: str, 
         prefix = f"Return-Path: <>\r\nDelivered-To: {to}\r\n{prefix}"
     ids = tuple(one.claimed.id for one in group)
     return Notice(
-        claimed.account_id, to, octets, prefix.encode(), kind.value, ids, claimed.cid, by_queue=bool(claimed.return_to)
+        claimed.account_id,
+        to,
+        octets,
+        prefix.encode(),
+        kind.value,
+        ids,
+        claimed.cid,
+        by_queue=bool(claimed.return_to),
+        require_tls=claimed.require_tls is True,
     )
 
 
 def _original(claimed: Claimed, blobs: BlobStore) -> dsn.Original:
-    whole = claimed.ret == "FULL" and claimed.size <= dsn.ORIGINAL_MAX
+    # What demanded TLS comes back as its header, whatever RET says (RFC 8689 §5).
+    whole = claimed.ret == "FULL" and claimed.size <= dsn.ORIGINAL_MAX and claimed.require_tls is not True
     most = dsn.ORIGINAL_MAX if whole else dsn.HEADER_MAX
     content = claimed.octets
     if content is None:
@@ -58,4 +68,12 @@ def _original(claimed: Claimed, blobs: BlobStore) -> dsn.Original:
             # A notice without the original's header is better than none.
             content = b""
     octets = claimed.prefix + content
-    return dsn.Original(claimed.message_id, claimed.envid, claimed.queued_at, octets, whole, claimed.smtputf8)
+    return dsn.Original(
+        claimed.message_id,
+        claimed.envid,
+        claimed.queued_at,
+        octets,
+        whole,
+        claimed.smtputf8,
+        claimed.future_release,
+    )

@@ -102,7 +102,9 @@ def _owed_kind(verdict: Verdict, result: str, next_at: int, delay_after_ms: int)
     asked = claimed.notify.split(",") if claimed.notify else ["FAILURE", "DELAY"]
     if result == FAILED and "FAILURE" in asked:
         return Kind.FAILED
-    late = delay_notice_due(claimed.queued_at, next_at, delay_after_ms, sent=claimed.delay_dsn_sent)
+    # What was asked to wait is late from when it was let go.
+    begun = max(claimed.queued_at, claimed.release_at)
+    late = delay_notice_due(begun, next_at, delay_after_ms, sent=claimed.delay_dsn_sent)
     if result == DEFERRED and "DELAY" in asked and late:
         return Kind.DELAYED
     if result == DELIVERED and "SUCCESS" in asked and not verdict.remote_tells:

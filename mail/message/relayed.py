@@ -1,8 +1,8 @@
 """The header of a message that came from elsewhere: how often it was relayed, and fields that only we may write.
 
-MA-5: `Return-Path`, `Delivered-To`, our `X-Mailstead-…` and an `Authentication-Results` that names us are ours to add.
-Found in what a stranger sends they are forged, or left from an earlier delivery, and are cut out before the message is
-stored; every other octet stays. RFC 8601 §5, RFC 5321 §4.4.
+MA-5: `Return-Path`, `Delivered-To`, our `X-Mailstead-…` (but the sender's own `X-Mailstead-Extra-…`) and an
+`Authentication-Results` that names us are ours to add. Found in what a stranger sends they are forged, or left from an
+earlier delivery, and are cut out before the message is stored; every other octet stays. RFC 8601 §5, RFC 5321 §4.4.
 """
 
 import mmap
@@ -18,6 +18,8 @@ HEADER_LIMIT = 512 * 1024
 RECEIVED_LIMIT = 100
 
 _OURS = (b"return-path", b"delivered-to", b"x-mailstead-", b"authentication-results")
+# A user's own words about his message, which say nothing to us on arrival (features-1 §1e).
+_EXTRA = b"x-mailstead-extra-"
 # Where a field ends: at a line that does not begin with white space.
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
 # The first word of an Authentication-Results value: token or quoted-string (RFC 2045 §5.1, RFC 5322 §3.2.4).
@@ -65,7 +67,8 @@ def without_forged(header: bytes, hostname: str) -> bytes:
         position = end.end()
     if not _is_ours(header[position:], hostname):
         kept.append(header[position:])
-    return b"".join(kept)
+    made = b"".join(kept)
+    return header if len(made) == len(header) else made
 
 
 def _is_ours(field: bytes, hostname: str) -> bool:
@@ -73,7 +76,7 @@ def _is_ours(field: bytes, hostname: str) -> bool:
     name = name.rstrip(b" \t").lower()
     if name == b"authentication-results":
         return _authserv_id(value) in (hostname.lower(), None)
-    return name in _OURS or name.startswith(b"x-mailstead-")
+    return name in _OURS or (name.startswith(b"x-mailstead-") and not name.startswith(_EXTRA))
 
 
 def _authserv_id(value: bytes) -> str | None:

@@ -51,6 +51,7 @@ class Envelope:
     tls: bool
     mail_from: Address | None
     smtputf8: bool
+    require_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ def arguments(
         "received_at": received_at,
         "size": size,
         "smtputf8": envelope.smtputf8,
+        "require_tls": _require_tls(envelope, look),
         "summary": summary.as_json(),
         "facts": gathered.facts.as_json(),
         "words": None if look.words is None else "\n".join(look.words),
@@ -72,6 +73,16 @@ def arguments(
         "tail": tail.decode("latin-1"),
         "turn": turn,
     }
+
+
+def _require_tls(envelope: Envelope, look: Look) -> bool | None:
+    """What the sender asks of whoever sends it on: TLS or nothing (True), or to forget what demands it (False). The
+    field is not heard beside the parameter (RFC 8689 §3).
+    """
+    if envelope.require_tls:
+        return True
+    asked = [value.strip().lower() for name, value in look.fields if name.lower() == "tls-required"]
+    return False if asked == ["no"] else None
 
 
 async def hand_over(call: Call, asked: dict[str, Any], descriptor: int) -> Answer:

@@ -25,6 +25,7 @@ class Message:
     received_at: int
     size: int
     smtputf8: bool
+    require_tls: bool | None  # for what is sent on
     summary: Summary
     arrived: Arrived
     recipients: tuple[Address, ...]
@@ -63,6 +64,7 @@ class Message:
             received_at=int(args["received_at"]),
             size=int(args["size"]),
             smtputf8=bool(args["smtputf8"]),
+            require_tls=None if args.get("require_tls") is None else bool(args["require_tls"]),
             summary=Summary.from_json(args["summary"]),
             arrived=arrived,
             recipients=tuple(parse_address(str(one), strict=False) for one in listed),

@@ -53,6 +53,7 @@ def receipt_of(settled: Settled, blob: BlobRow, now: int, *, key: bytes, owner: 
         forwarder=owner or 0,
         forwards_expire_at=expires_at,
         smtputf8=message.smtputf8,
+        require_tls=message.require_tls,
         traces=tuple(_traces(settled, facts, now)),
         evaluations=tuple(_evaluations(settled)),
     )

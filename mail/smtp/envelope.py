@@ -1,6 +1,7 @@
 """MAIL, RCPT and BDAT with their parameters: from the argument's text to values.
 
-    MAIL FROM:<path> [SIZE=n] [BODY=7BIT|8BITMIME] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=xtext] [AUTH=xtext]
+    MAIL FROM:<path> [SIZE=n] [BODY=7BIT|8BITMIME] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=xtext] [AUTH=xtext] [REQUIRETLS]
+                     [HOLDFOR=seconds|HOLDUNTIL=date-time]
     RCPT TO:<path>   [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] [ORCPT=type;xtext]
     BDAT n [LAST]
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 from mail.address import Address, parse_address
 from mail.errors import BadAddress
-from mail.smtp import xtext
+from mail.smtp import future_release, xtext
 from mail.smtp.replies import BadCommand
 
 # esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-");  esmtp-value = 1*(%d33-60 / %d62-126), and RFC 6531 §3.4
@@ -25,6 +26,8 @@ _SIZE = re.compile(r"[0-9]{1,20}")
 # RFC 3461 §4.4: 100 characters as sent; §4.2: 500.
 _ENVID_LIMIT = 100
 _ORCPT_LIMIT = 500
+_MAIL = ("SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH", "REQUIRETLS")
+_HOLD = ("HOLDFOR", "HOLDUNTIL")
 _NOTIFY = frozenset(("SUCCESS", "FAILURE", "DELAY"))
 # BDAT counts fit any message we would take; more digits are only a way to be odd.
 _CHUNK = re.compile(r"([0-9]{1,12})(?: +(LAST))?", re.IGNORECASE)
@@ -39,6 +42,8 @@ class Mail:
     ret: str = ""
     envid: str = ""
     auth: str = ""
+    require_tls: bool = False  # RFC 8689 §2
+    hold: str = ""  # as `mail.smtp.future_release` has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,10 @@ class Chunk:
     last: bool
 
 
-def parse_mail(argument: str) -> Mail:
+def parse_mail(argument: str, *, may_hold: bool = False) -> Mail:
+    """`may_hold`: FUTURERELEASE was offered, so its parameters may come."""
     path, rest = _path(argument, "FROM:", "5.1.7")
-    found = _parameters(rest, ("SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"))
+    found = _parameters(rest, (*_MAIL, *(_HOLD if may_hold else ())))
     smtputf8 = "SMTPUTF8" in found
     if not smtputf8 and not argument.isascii():
         raise BadCommand(553, "5.6.7", "Address needs SMTPUTF8")  # RFC 6531 §3.5
@@ -68,6 +74,8 @@ def parse_mail(argument: str) -> Mail:
         ret=_one_of(found, "RET", ("FULL", "HDRS")),
         envid=_xtext(found, "ENVID", _ENVID_LIMIT),
         auth=_xtext(found, "AUTH", _ORCPT_LIMIT),
+        require_tls="REQUIRETLS" in found and _bare(found, "REQUIRETLS"),
+        hold=future_release.parse(found),
     )
 
 

@@ -49,6 +49,7 @@ REPLY_FOR: dict[type[errors.MailError], tuple[int, str]] = {
     errors.NoSuchAddress: (550, "5.1.1"),
     errors.NoSuchMailbox: (550, "5.1.1"),
     errors.OverQuota: (452, "4.2.2"),
+    errors.SendLimit: (451, "4.7.1"),
     errors.TooLarge: (552, "5.3.4"),
     errors.BadAddress: (501, "5.1.3"),
     errors.BadCredentials: (535, "5.7.8"),

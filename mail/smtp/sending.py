@@ -33,8 +33,8 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """`smtputf8`: an address or the header needs it, so that a server without it cannot have the message; and so with
-    `require_tls` (RFC 8689).
+    """`smtputf8`: an address or the header needs it, so that a server without it cannot have the message.
+    `require_tls`: nor may one that does not promise to hand it on by TLS alone (RFC 8689).
     """
 
     mail_from: str
@@ -88,9 +88,7 @@ async def send(
 async def _send_in_chunks(
     client: SmtpClient, envelope: Envelope, pieces: Iterator[bytes], before_last: BeforeFinalDot
 ) -> Sent:
-    mail, *rcpts = await _replies(
-        client, [_mail(client, envelope), *(_rcpt(client, one) for one in envelope.recipients)]
-    )
+    mail, *rcpts = await _replies(client, [_mail(client, envelope), *_rcpts(client, envelope)])
     sent = Sent(rcpts if mail.positive else [mail] * len(rcpts))
     taken = [place for place, reply in enumerate(sent.replies) if reply.positive]
     sent.too_many = _too_many(sent.replies)
@@ -109,12 +107,20 @@ def unsendable(client: SmtpClient, envelope: Envelope) -> Reply | None:
     limit = client.extensions.get("SIZE", "")
     if limit.isascii() and limit.isdigit() and 0 < int(limit[:18]) < envelope.size:
         return local_reply(552, "5.3.4", f"message of {envelope.size} octets is over the server's limit of {limit}")
-    if envelope.require_tls and not (client.tls and "REQUIRETLS" in client.extensions):
-        return local_reply(554, "5.7.30", "the server does not offer REQUIRETLS")
-    needed = envelope.smtputf8 or not _is_ascii(envelope)
-    if needed and "SMTPUTF8" not in client.extensions:
+    if _needs_smtputf8(envelope) and "SMTPUTF8" not in client.extensions:
         return local_reply(553, "5.6.7", "the server does not take internationalized mail (SMTPUTF8)")
+    # A notification goes its way all the same (RFC 8689 §5).
+    if envelope.require_tls and envelope.mail_from and not _promises_tls(client):
+        return local_reply(554, "5.7.30", "the server does not offer REQUIRETLS, which the sender demands")
     return None
+
+
+def _needs_smtputf8(envelope: Envelope) -> bool:
+    return envelope.smtputf8 or not _is_ascii(envelope)
+
+
+def _promises_tls(client: SmtpClient) -> bool:
+    return bool(client.tls) and "REQUIRETLS" in client.extensions
 
 
 def _is_ascii(envelope: Envelope) -> bool:
@@ -123,7 +129,7 @@ def _is_ascii(envelope: Envelope) -> bool:
 
 async def _begin(client: SmtpClient, envelope: Envelope) -> tuple[Reply, list[Reply], Reply]:
     """MAIL, RCPT and DATA; one write and then all replies where the server pipelines (RFC 2920)."""
-    commands = [_mail(client, envelope), *(_rcpt(client, one) for one in envelope.recipients), "DATA"]
+    commands = [_mail(client, envelope), *_rcpts(client, envelope), "DATA"]
     replies = await _replies(client, commands)
     return replies[0], replies[1:-1], replies[-1]
 
@@ -179,9 +185,9 @@ def _mail(client: SmtpClient, envelope: Envelope) -> str:
         parts.append(f"SIZE={envelope.size}")
     if envelope.eightbit and "8BITMIME" in client.extensions:
         parts.append("BODY=8BITMIME")
-    if envelope.smtputf8 or not _is_ascii(envelope):
+    if _needs_smtputf8(envelope):
         parts.append("SMTPUTF8")
-    if envelope.require_tls:
+    if envelope.require_tls and _promises_tls(client):
         parts.append("REQUIRETLS")
     if "DSN" in client.extensions:
         if envelope.ret:
@@ -191,16 +197,31 @@ def _mail(client: SmtpClient, envelope: Envelope) -> str:
     return " ".join(parts)
 
 
-def _rcpt(client: SmtpClient, recipient: Recipient) -> str:
+def _rcpts(client: SmtpClient, envelope: Envelope) -> list[str]:
+    utf8 = _needs_smtputf8(envelope)
+    return [_rcpt(client, one, utf8) for one in envelope.recipients]
+
+
+def _rcpt(client: SmtpClient, recipient: Recipient, utf8: bool) -> str:
     parts = [f"RCPT TO:<{recipient.address}>"]
     if "DSN" in client.extensions:
         if recipient.notify:
             parts.append(f"NOTIFY={recipient.notify}")
         if recipient.orcpt:
             kind, _, address = recipient.orcpt.partition(";")
-            # utf-8 addresses are kept in their transfer form (RFC 6533 §3).
-            parts.append(f"ORCPT={kind};{address if kind == 'utf-8' else xtext.encode(address)}")
+            parts.append(f"ORCPT={kind};{_unitext(address, utf8) if kind == 'utf-8' else xtext.encode(address)}")
     return " ".join(parts)
+
+
+def _unitext(address: str, utf8: bool) -> str:
+    """An internationalized original recipient, in ASCII where the transaction is (RFC 6533 §3). What came from a client
+    has its transfer form already, which stays; of one of our own nothing may end the parameter.
+    """
+
+    def plain(one: str) -> bool:
+        return "!" <= one <= "~" if one.isascii() else utf8
+
+    return "".join(one if plain(one) and one not in "+=" else f"\\x{{{ord(one):X}}}" for one in address)
 
 
 def _too_many(replies: list[Reply]) -> list[int]:

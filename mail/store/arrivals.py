@@ -221,6 +221,7 @@ def forward(
     expires_at: int,
     eightbit: bool = True,
     smtputf8: bool = False,
+    require_tls: bool | None = None,
 ) -> list[int]:
     """Queue the copies of a delivery that go elsewhere, in its transaction; the ids of the queue recipients.
 
@@ -230,8 +231,13 @@ def forward(
     changes.flush()
     made: list[int] = []
     for one in forwards:
-        message = _forwarded(delivery, one, changes.now, account_id, expires_at)
-        message_id, ids = queue.add(changes.tx, replace(message, eightbit=eightbit, smtputf8=smtputf8), changes.now)
+        message = replace(
+            _forwarded(delivery, one, changes.now, account_id, expires_at),
+            eightbit=eightbit,
+            smtputf8=smtputf8,
+            require_tls=require_tls,
+        )
+        message_id, ids = queue.add(changes.tx, message, changes.now)
         changes.trace_rows += _forward_traces(delivery, one, changes.now, account_id, message_id, ids)
         made += ids
     if made:

@@ -49,6 +49,9 @@ class NewQueueMessage:
     eightbit: bool = False
     smtputf8: bool = False
     require_tls: bool | None = None
+    release_at: int = 0
+    future_release: str = ""
+    extra: str = "{}"
     cid: str = ""
     return_to: str = ""
 
@@ -82,6 +85,9 @@ class Claimed:
     eightbit: bool
     smtputf8: bool
     require_tls: bool | None
+    # The sender asked that it waits until then, in these words (RFC 4865); 0: he did not.
+    release_at: int
+    future_release: str
     cid: str
     # "fail" when an administrator gave it up: its sender is told by the same way as of any failure.
     reason: str
@@ -90,8 +96,7 @@ class Claimed:
     last_code: int
     # Who is told of a failure, when it is not the account: an address, or NOBODY.
     return_to: str
-    # The address of the attempt before this one, where it came to one (`queue_leases.last_ips`).
-    last_ip: str = ""
+    last_ip: str = ""  # of the attempt before this one (`queue_leases.last_ips`)
 
 
 def add(tx: Connection, added: NewQueueMessage, now: int) -> tuple[int, list[int]]:
@@ -212,6 +217,8 @@ _CLAIMED = (
     queue_message.c.eightbit,
     queue_message.c.smtputf8,
     queue_message.c.require_tls,
+    queue_message.c.release_at,
+    queue_message.c.future_release,
     queue_message.c.cid,
     queue_recipient.c.reason,
     queue_recipient.c.last_text,

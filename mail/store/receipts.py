@@ -44,6 +44,7 @@ class Receipt:
     forwarder: int = 0  # the account the queue keeps forwarded copies under
     forwards_expire_at: int = 0
     smtputf8: bool = False
+    require_tls: bool | None = None
     traces: tuple[dict[str, Any], ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
 
@@ -83,6 +84,7 @@ def receive(changes: Changes, receipt: Receipt) -> list[Placed]:
             account_id=receipt.forwarder,
             expires_at=receipt.forwards_expire_at,
             smtputf8=receipt.smtputf8,
+            require_tls=receipt.require_tls,
         )
     changes.trace_rows += receipt.traces
     changes.evaluation_rows += evaluations.values(receipt.evaluations, changes.now)

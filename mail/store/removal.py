@@ -23,7 +23,9 @@ from mail.store.schema import (
     queue_message,
     queue_recipient,
     ruleset,
+    sent_recipient,
     sent_to,
+    sent_total,
     subscription,
     vanished,
 )
@@ -33,6 +35,8 @@ _OWNED = (
     arrival,
     history,
     sent_to,
+    sent_total,
+    sent_recipient,
     junk_word,
     junk_total,
     ruleset,

@@ -58,6 +58,8 @@ account = Table(
     Column("next_mailbox_id", BigInteger, nullable=False, default=1),
     Column("next_uidvalidity", BigInteger, nullable=False, default=1),
     Column("incoming", Text, nullable=False, default="{}", doc="JSON of mail.policy.account_rules.AccountRules"),
+    Column("max_outgoing_messages_per_day", BigInteger, nullable=False, default=0, doc="recipients; 0: the default"),
+    Column("max_first_time_recipients_per_day", BigInteger, nullable=False, default=0, doc="0: the default"),
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -251,6 +253,9 @@ queue_message = Table(
     Column("eightbit", Boolean, nullable=False, default=False),
     Column("smtputf8", Boolean, nullable=False, default=False),
     Column("require_tls", Boolean, nullable=True, doc="REQUIRETLS: true; TLS-Required: No: false; neither: null"),
+    Column("release_at", BigInteger, nullable=False, default=0, doc="asked to wait until then, RFC 4865; 0: not"),
+    Column("future_release", Text, nullable=False, default="", doc="as asked: for;SECONDS, until;TIME, or empty"),
+    Column("extra", Text, nullable=False, default="{}", doc="JSON: the sender's own words about it (features-1 1e)"),
     Column("cid", Text, nullable=False, default=""),
     Column("created_at", BigInteger, nullable=False),
 )
@@ -339,6 +344,27 @@ only_where("rcpt_key IS NOT NULL", Index("trace_by_rcpt_key", trace.c.rcpt_key, 
 only_where("sender_key IS NOT NULL", Index("trace_by_sender_key", trace.c.sender_key, trace.c.at))
 Index("trace_by_account", trace.c.account_id, trace.c.at)
 Index("trace_by_reason", trace.c.reason, trace.c.at)
+
+# How many recipients an account sent to (mail.store.send_limits), in steps of time: a day is a few hundred rows however
+# much is sent.
+sent_total = Table(
+    "sent_total",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False, doc="the step's beginning"),
+    Column("recipients", BigInteger, nullable=False),
+    Column("first_time", BigInteger, nullable=False, doc="of them those it never sent to before"),
+    sqlite_with_rowid=False,
+)
+
+# Every recipient an account ever sent to, hashed; for the limit alone: `sent_to` is what reputation goes by.
+sent_recipient = Table(
+    "sent_recipient",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True),
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
 
 # What must happen elsewhere because of a commit here: written with it, done after it, at least once.
 outbox = Table(

@@ -1,3 +1,4 @@
+import tempfile
 from pathlib import Path
 
 from app.local.places import PORTS, Places, has_ipv6, sockets
@@ -41,8 +42,9 @@ def test_a_folder_whose_path_is_too_long_for_sockets_has_its_run_folder_elsewher
     places.remove_run()
 
 
-def test_a_run_folder_in_its_place_stays(tmp_path: Path):
-    places = Places(tmp_path)
-    places.make_run()
-    places.remove_run()
-    assert (tmp_path / "run/metrics").is_dir()
+def test_a_run_folder_in_its_place_stays():
+    with tempfile.TemporaryDirectory(prefix="run-") as folder:
+        places = Places(Path(folder))
+        places.make_run()
+        places.remove_run()
+        assert (Path(folder) / "run/metrics").is_dir()

@@ -128,6 +128,26 @@ async def test_an_alias_has_one_result_whoever_is_behind_it(office: Office) -> N
         assert {one.direction for one in traces.find(connection, address="team@a.example")} == {"in"}
 
 
+@pytest.mark.parametrize(
+    ("notify", "return_to"),
+    [
+        ("NEVER", queue.NOBODY),
+        ("SUCCESS,DELAY", queue.NOBODY),
+        ("SUCCESS,FAILURE", "ann@a.example"),
+        ("", "ann@a.example"),
+    ],
+)
+async def test_what_leads_elsewhere_keeps_what_was_asked_of_it(office: Office, notify: str, return_to: str) -> None:
+    add_team(office, "carl@far.example")
+    octets = letter(1)
+    wanted = delivery(octets, "team@a.example", mail_from="ann@a.example", require_tls=True)
+    wanted["recipients"][0]["notify"] = notify
+    await asked(office, "deliver", wanted, octets)
+    with office.store.write() as tx:
+        (out,) = queue.claim(tx, "w1", office.clock.wall_ms(), 10)
+    assert (out.return_to, out.require_tls) == (return_to, True)
+
+
 async def test_an_alias_is_served_when_one_of_its_members_is(office: Office) -> None:
     with changing(office.store, None, clock=office.clock) as changes:
         accounts.change_account(changes.tx, office.ann, quota=100)

@@ -281,6 +281,15 @@ async def test_an_alias_gives_to_its_members_here_and_elsewhere(office: Office) 
     assert code(await sent(office, bounce, out.mail_from)) == 550
 
 
+@pytest.mark.parametrize("asked_for", [True, False, None])
+async def test_what_is_sent_on_demands_the_tls_it_came_with(office: Office, asked_for: bool | None) -> None:
+    """RFC 8689."""
+    add_team(office, "carl@far.example")
+    assert code(await sent(office, letter(1), "team@a.example", require_tls=asked_for)) == 250
+    (out,) = queued(office)
+    assert out.require_tls is asked_for
+
+
 async def test_a_message_in_a_circle_is_stopped_at_the_alias(office: Office) -> None:
     add_team(office, BOB, "carl@far.example")
     answer = await sent(office, letter(1), "team@a.example", delivered_to=["TEAM@a.example"])

@@ -28,7 +28,7 @@ async def test_what_is_offered_is_told_before_anything_is_asked(mx: Mx) -> None:
         lines = (await peer.command("EHLO client.example")).splitlines()
         assert [line[4:] for line in lines] == [
             *("mx.example", "PIPELINING", "SIZE 1048576", "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8"),
-            *("CHUNKING", "DSN", "LIMITS RCPTMAX=1000 MAILMAX=100"),
+            *("CHUNKING", "LIMITS RCPTMAX=1000 MAILMAX=100"),
         ]
         assert await peer.command("HELO client.example") == "250 mx.example"
 

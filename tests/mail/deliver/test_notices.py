@@ -46,6 +46,18 @@ def test_the_original_comes_back_as_it_was_asked_for():
     assert whole.get_content_type() == "message/rfc822" and ".body" in whole.as_string()
 
 
+def test_what_demanded_tls_comes_back_as_its_header_and_demands_it():
+    """RFC 8689 §5."""
+    (notice,) = notices(claimed(ret="FULL", require_tls=True))
+    assert notice.require_tls and not notices(claimed(require_tls=False))[0].require_tls
+    assert parsed(notice).get_payload()[2].get_content_type() == "text/rfc822-headers"
+
+
+def test_a_notice_says_what_release_was_asked_for():
+    status = parsed(notices(claimed(future_release="for;3600"))[0]).get_payload()[1].as_string()
+    assert "Future-Release-Request: for;3600" in status
+
+
 def test_the_original_is_read_from_its_file(tmp_path):
     (tmp_path / "20270115/00").mkdir(parents=True)
     (tmp_path / "20270115/00" / ("0" * 32)).write_bytes(CONTENT)

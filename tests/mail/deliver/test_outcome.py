@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from mail.deliver.outcome import TEXT_MAX, Verdict, judge
@@ -69,6 +71,13 @@ def test_the_sender_is_told_once_of_a_delay():
     assert owed_kind(claimed(attempts=6), LATER, late) is Kind.DELAYED
     assert owed_kind(claimed(attempts=6, delay_dsn_sent=True), LATER, late) is None
     assert owed_kind(claimed(attempts=6, notify="FAILURE"), LATER, late) is None
+
+
+def test_what_was_asked_to_wait_is_late_from_its_release():
+    release = NOW + DAY_MS
+    waited = claimed(release_at=release, expires_at=release + 5 * DAY_MS)
+    assert owed_kind(waited, LATER, release) is None
+    assert owed_kind(replace(waited, attempts=6), LATER, release + 232 * 60_000) is Kind.DELAYED
 
 
 def test_success_is_told_when_it_was_asked_for_and_nobody_else_will():

@@ -48,6 +48,11 @@ def test_what_only_we_may_write_is_cut_out(forged: bytes) -> None:
     assert without_forged(header, HOST) == b"Subject: a\r\nTo: b\r\n\tc\r\n"
 
 
+def test_what_others_may_write_stays_and_so_does_the_header() -> None:
+    header = b"X-Mailstead-Extra-User-Id: 7\r\nAuthentication-Results: mx.y.org; dkim=pass\r\n"
+    assert without_forged(header, HOST) is header
+
+
 def test_the_name_of_our_host_is_known_in_both_its_forms() -> None:
     for name in ("bücher.example", "BÜCHER.example", "xn--bcher-kva.example"):
         forged = f"Authentication-Results: {name}; dkim=pass\r\n".encode()

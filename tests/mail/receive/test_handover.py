@@ -1,6 +1,7 @@
 """What a listener tells the keeper, and how the answer is read."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -53,6 +54,35 @@ async def test_the_keeper_reads_what_the_listener_found():
     assert message.delivered_to == {"team@ours.example"} and message.summary == summarize(octets)
     assert message.evaluation is not None and message.evaluation["policy_domain"] == "a.example"
     assert (message.size, message.received_at, message.turn) == (len(octets), AT, Turn.FIRST)
+
+
+@pytest.mark.parametrize(
+    ("header", "parameter", "expected"),
+    [
+        (b"", False, None),
+        (b"", True, True),
+        (b"TLS-Required: No\r\n", False, False),
+        (b"tls-required: no\r\n", False, False),
+        (b"TLS-Required: No\r\n", True, True),
+        (b"TLS-Required: No\r\nTLS-Required: No\r\n", False, None),
+        (b"TLS-Required: Yes\r\n", False, None),
+    ],
+)
+async def test_what_the_sender_says_of_tls_goes_with_it(header, parameter, expected):
+    octets = header + MESSAGE
+    asked = arguments(
+        HOP,
+        replace(envelope("ann@a.example"), require_tls=parameter),
+        (ANN,),
+        looked(octets),
+        await gathered(FakeResolver(ZONE), octets, mail_from="ann@a.example"),
+        summarize(octets),
+        received_at=AT,
+        size=len(octets),
+        with_evaluation=False,
+        turn=Turn.FIRST,
+    )
+    assert Message.from_args(orjson.loads(orjson.dumps(asked))).require_tls is expected
 
 
 async def test_the_fields_come_in_the_order_readers_expect():

@@ -47,6 +47,7 @@ def test_what_is_said_is_read():
     assert str(message.mail_from) == "ann@a.example" and message.arrived.words == ("one", "two")
     assert message.arrived.fields == (("from", "Ann <ann@a.example>"),) and message.turn is Turn.AGAIN
     assert Message.from_args(args(mail_from="")).mail_from is None
+    assert message.require_tls is None and Message.from_args(args(require_tls=True)).require_tls is True
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ ANN = Address("ann", "x.org")
         ("FROM:<>", Mail(None)),
         ("from: <ann@x.org>", Mail(ANN)),
         ("FROM:<ann@x.org> SIZE=12345 BODY=8BITMIME", Mail(ANN, size=12345, eightbit=True)),
+        ("FROM:<ann@x.org> requiretls", Mail(ANN, require_tls=True)),
         ("FROM:<ann@x.org> ret=hdrs ENVID=a+2Bb", Mail(ANN, ret="HDRS", envid="a+b")),
         ("FROM:<ann@x.org> AUTH=<>", Mail(ANN, auth="<>")),
         ('FROM:<"a>b"@x.org>', Mail(Address("a>b", "x.org"))),
@@ -43,6 +44,8 @@ def test_mail_is_read(argument: str, expected: Mail) -> None:
         ("FROM:<ann@x.org> SMTPUTF8=yes", 501, "5.5.4"),
         ("FROM:<ann@x.org> FOO=1", 555, "5.5.4"),
         ("FROM:<ann@x.org> NOTIFY=NEVER", 555, "5.5.4"),
+        ("FROM:<ann@x.org> HOLDFOR=60", 555, "5.5.4"),
+        ("FROM:<ann@x.org> REQUIRETLS=yes", 501, "5.5.4"),
         ("FROM:<ann@x.org> RET=ALL", 501, "5.5.4"),
         ("FROM:<ann@x.org> ENVID=" + "x" * 101, 501, "5.5.4"),
         ("FROM:<ann@x.org> =", 501, "5.5.4"),
@@ -102,3 +105,10 @@ def test_whatever_is_sent_is_read_or_refused(any_text: str, odd: str) -> None:
                 parse()
             except BadCommand as error:
                 assert error.reply.code in (501, 553, 555)
+
+
+def test_holding_is_asked_where_it_is_offered() -> None:
+    assert parse_mail("FROM:<ann@x.org> HOLDFOR=60", may_hold=True) == Mail(ANN, hold="for;60")
+    with pytest.raises(BadCommand) as caught:
+        parse_mail("FROM:<ann@x.org> HOLDFOR=60 HOLDUNTIL=2026-11-24T11:00:00Z", may_hold=True)
+    assert (caught.value.reply.code, caught.value.reply.enhanced) == (501, "5.5.4")

@@ -287,6 +287,39 @@ async def test_dsn_parameters_are_passed_on_where_they_are_understood():
         client.close()
 
 
+async def test_an_original_recipient_is_ascii_where_the_transaction_is():
+    """RFC 6533 §3: utf-8-addr-xtext and utf-8-addr-unitext."""
+    async with running_sink() as sink:
+        client = await connected(sink)
+        for to in ("b@x", "bücher@x"):
+            wanted = Envelope("a@us.test", (Recipient(to, "", "utf-8;jürgen+a b@x"),), 10)
+            await send(client, wanted, iter([CONTENT]), Dots())
+        rcpts = [command for command in sink.commands if command.startswith("RCPT")]
+        assert rcpts[0] == r"RCPT TO:<b@x> ORCPT=utf-8;j\x{FC}rgen\x{2B}a\x{20}b@x"
+        assert rcpts[1] == r"RCPT TO:<bücher@x> ORCPT=utf-8;jürgen\x{2B}a\x{20}b@x"
+        client.close()
+
+
+@pytest.mark.parametrize("mail_from", ["a@us.test", ""])
+async def test_what_demands_tls_goes_only_where_tls_is_promised(tmp_path, mail_from):
+    """RFC 8689 §2; a notification is not held back by it (§5)."""
+    wanted = Envelope(mail_from, (Recipient("b@x"),), 10, require_tls=True)
+    # In the clear the keyword promises nothing.
+    async with running_sink(extensions=("REQUIRETLS",)) as sink:
+        client = await connected(sink)
+        sent = await send(client, wanted, iter([CONTENT]), Dots())
+        assert codes(sent) == ([554] if mail_from else [250])
+        assert mail_from or sink.commands[1] == "MAIL FROM:<>"
+        assert not mail_from or sent.replies[0].enhanced == "5.7.30"
+        client.close()
+    async with running_sink(extensions=("REQUIRETLS",), tls=certified(tmp_path).context) as sink:
+        client = await connected(sink)
+        await client.start_tls(opportunistic_context(), "sink.test")
+        assert codes(await send(client, wanted, iter([CONTENT]), Dots())) == [250]
+        assert any(one == f"MAIL FROM:<{mail_from}> REQUIRETLS" for one in sink.commands)
+        client.close()
+
+
 async def test_a_command_that_would_be_two_is_never_written():
     """Security SM-9: addresses are typed values; this is the last look."""
     async with running_sink() as sink:

@@ -4,8 +4,9 @@ import pytest
 from sqlalchemy import inspect, text
 
 from mail.errors import WrongVersion
-from mail.store import migrate, revision, traces
+from mail.store import migrate, revision, send_limits, traces
 from mail.store.engine import APPLICATION_ID, Store
+from mail.store.migrations.versions import v0003_sending
 from mail.store.schema import metadata, sts_policy, tls_result
 
 
@@ -37,13 +38,13 @@ def test_a_newer_schema_is_refused_and_left_alone(open_empty: Callable[[], Store
             refuse(store)
 
 
-def test_a_database_of_the_second_schema_gets_the_tables_of_outbound_tls(open_empty: Callable[[], Store]) -> None:
+def test_a_database_of_the_third_schema_gets_the_tables_of_outbound_tls(open_empty: Callable[[], Store]) -> None:
     store = open_empty()
     migrate.upgrade(store)
     with store.write() as connection:
         for table in (sts_policy, tls_result):
             table.drop(connection)
-        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     with pytest.raises(WrongVersion, match="mailctl migrate"):
         revision.check(store)
     migrate.upgrade(store)
@@ -108,3 +109,30 @@ def test_an_early_database_becomes_as_a_new_one(open_empty: Callable[[], Store])
 
 def test_the_newest_migration_is_the_one_programs_look_for() -> None:
     assert migrate.newest_script() == revision.NEWEST
+
+
+def test_the_database_of_an_older_release_gets_what_it_lacks(open_empty: Callable[[], Store]) -> None:
+    store = open_empty()
+    migrate.upgrade(store)
+    with store.write() as connection:
+        for table in ("sent_total", "sent_recipient"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        for table, columns in v0003_sending.COLUMNS.items():
+            for column, _, _ in columns:
+                connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+        connection.execute(
+            text(
+                "INSERT INTO account (name, login_disabled, quota, size, modseq, next_mailbox_id,"
+                " next_uidvalidity, incoming, created_at) VALUES ('a', '', 0, 0, 1, 1, 1, '{}', 1)"
+            )
+        )
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with pytest.raises(WrongVersion, match="this release needs"):
+        revision.check(store)
+    migrate.upgrade(store)
+    revision.check(store)
+    with store.read() as connection:
+        there = inspect(connection)
+        for table in metadata.tables.values():
+            assert {one["name"] for one in there.get_columns(table.name)} == set(table.columns.keys())
+        assert send_limits.standing(connection, 1, 1)[0].messages == 1000

@@ -4,8 +4,8 @@ from alembic import op
 
 from mail.store.outbound_schema import sts_policy, tls_result
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
