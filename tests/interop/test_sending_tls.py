@@ -356,3 +356,11 @@ async def test_who_greylists_is_asked_again_at_the_very_same_address(way):
             way.office.clock.move(100_000)
             await way.again(sink)
     assert [one["ip"] for one in way.office.attempts(row.id)][:2] == ["127.0.0.1", "127.0.0.1"]
+
+
+async def test_a_notification_goes_its_way_though_its_message_asked_for_requiretls(way, certificate):
+    """RFC 8689 §5: with REQUIRETLS where that is to be had, and all the same where it is not."""
+    for extensions, asked in (REQUIRETLS, True), (("PIPELINING",), False):
+        async with sinking(certificate, *extensions) as sink:
+            assert (await way.send(sink, mail_from="", require_tls=True)).state == "done"
+            assert any(command.endswith(" REQUIRETLS") for command in sink.commands) is asked
