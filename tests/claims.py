@@ -45,6 +45,7 @@ def claimed(rcpt_to: str = "b@them.test", **given: Any) -> Claimed:
         "last_text": "",
         "last_code": 0,
         "return_to": "",
+        "last_ip": "",
     }
     assert given.keys() <= fields.keys()
     return Claimed(**{**fields, **given})

@@ -119,6 +119,7 @@ class Session:
         self.reader = reader
         self.writer = writer
         self.secure = sink.implicit_tls
+        self.chunks = bytearray()
 
     async def run(self) -> None:
         self.sink.encrypted.append(self.secure)
@@ -130,6 +131,9 @@ class Session:
             await self.obey(command.partition(" ")[0].upper(), command)
 
     async def obey(self, verb: str, command: str) -> None:
+        if verb == "BDAT":
+            await self.chunk(command.upper().split())
+            return
         answer = await self.say(verb, command)
         if verb == "DATA" and str(answer).startswith("354"):
             await self.content()
@@ -158,6 +162,16 @@ class Session:
         self.sink.received += content + b".\r\n"
         self.sink.messages.append(bytes(content))
         await self.say("dot")
+
+    async def chunk(self, words: list[str]) -> None:
+        content = await self.reader.readexactly(int(words[1]))
+        self.sink.received += content
+        self.chunks += content
+        last = words[2:] == ["LAST"]
+        if last:
+            self.sink.messages.append(bytes(self.chunks))
+            self.chunks.clear()
+        await self.say("dot" if last else "BDAT")
 
     async def say(self, step: str, line: str = "") -> Answer:
         answer = self.hello() if step == "EHLO" and step not in self.sink.answers else self.sink.answer(step, line)

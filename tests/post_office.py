@@ -19,11 +19,14 @@ from listeners.keeper.tables import RoutingTables
 from listeners.keeper.verbs import Verbs
 from listeners.rpc import Request
 from mail import srs
-from mail.deliver.dial import Dialer
+from mail.deliver.dial import Dialer, verifying_context
 from mail.deliver.hosts import Finder
 from mail.deliver.plan import Routes
+from mail.deliver.sts import StsPolicies
 from mail.dns.fake import FakeResolver
+from mail.dns.resolver import Resolver
 from mail.errors import Unavailable
+from mail.fetch import Fetcher
 from mail.imap.summary import summarize
 from mail.log import Log
 from mail.metrics import Metrics
@@ -38,6 +41,7 @@ from mail.store.queue_admin import QueuedRow
 from workers.dispatch import Dispatcher
 from workers.leases import Lease, Reaper
 from workers.services import Services
+from workers.sts import StoredPolicies
 from workers.wakeups import Wakeups
 
 KEY = b"k" * 32
@@ -144,6 +148,7 @@ class PostOffice:
             "keeper": self,
             "finder": Finder(resolver, "us.test", lambda ip: False),
             "dialer": dialer,
+            "sts": self.sts(resolver),
             "routes": Routes(loopback=("127.0.0.1", port)),
             "lease": Lease(self.folder / "workers", "deliver"),
             "reaper": Reaper(self.store, self.folder / "workers", self.clock, self.log),
@@ -156,6 +161,14 @@ class PostOffice:
             "port": port,
         }
         return Services(**{**fields, **given})
+
+    def sts(self, resolver: Resolver, *, ca_file: Path | None = None, port: int = 443) -> StsPolicies:
+        """MTA-STS by this resolver, from policy servers at `port` here that `ca_file` vouches for."""
+        names = frozenset({"mta-sts.them.test"})
+        fetcher = Fetcher(
+            resolver, lambda ip: False, verifying_context(ca_file and str(ca_file)), names, frozenset({port})
+        )
+        return StsPolicies(resolver, fetcher, StoredPolicies(self.store), self.clock, port)
 
     async def deliver(self, port: int, **given: Any) -> int:
         """One run of the dispatcher; how many recipients it claimed."""

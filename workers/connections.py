@@ -5,13 +5,15 @@ A host that does not answer decides for everything that waits for its destinatio
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from mail.deliver import local
 from mail.deliver.attempt import Attempted, Job, attempt
 from mail.deliver.dial import Dialed, NoHostAnswered
 from mail.deliver.hosts import Host, Unroutable
 from mail.deliver.outcome import Verdict
+from mail.deliver.policies import DomainPolicies, lookup_policies
+from mail.queue.tls_result import TlsResult
 from mail.smtp.reply_reader import Reply, local_reply
 from workers.destinations import Destination
 from workers.services import Services
@@ -20,6 +22,8 @@ from workers.settling import FinalDots
 MESSAGES_MAX = 100
 LINGER_SECONDS = 1.0
 LOOKUP_SECONDS = 60.0
+# features B09: of one session, however busy.
+SESSION_SECONDS = 1800.0
 LOCAL_ERROR = local_reply(451, "4.3.0", "local error")
 
 Judge = Callable[..., None]
@@ -27,7 +31,7 @@ Send = Callable[[Job], Awaitable[Attempted]]
 
 
 class Connections:
-    """Runs connections; verdicts go to `judge(verdicts, unknown=…)`. `grown` is told that a destination may have
+    """Runs connections; verdicts go to `judge(verdicts, unknown=…, tls=…)`. `grown` is told that a destination may have
     another connection, `room` that more may be claimed for one that was full.
     """
 
@@ -50,37 +54,53 @@ class Connections:
         if dialed is None:
             return
         client = dialed.client
+        destination.tls += dialed.results
 
         async def send(job: Job) -> Attempted:
             return await attempt(dialed, job, self._services.blobs, self._final_dots.entering)
 
+        loop = asyncio.get_running_loop()
+        until = loop.time() + SESSION_SECONDS
+
+        def usable() -> bool:
+            return client.usable and client.messages < MESSAGES_MAX and loop.time() < until
+
         try:
-            await self._serve(destination, send, lambda: client.usable and client.messages < MESSAGES_MAX)
+            await self._serve(destination, send, usable)
         finally:
             await client.quit()
 
-    def give_up(self, destination: Destination, reply: Reply, host: str = "", ip: str = "") -> None:
+    def give_up(
+        self, destination: Destination, reply: Reply, host: str = "", ip: str = "", tls: Sequence[TlsResult] = ()
+    ) -> None:
         """Judge all that waits, unless other connections go on with it."""
         destination.went_wrong()
+        destination.tls += tls
         if destination.connections <= 1:
-            self._judge([Verdict(one, reply, host, ip) for one in destination.take_all()])
+            verdicts = [Verdict(one, reply, host, ip) for one in destination.take_all()]
+            self._judge(verdicts, tls=destination.take_tls(verdicts))
 
     async def _dial(self, destination: Destination) -> Dialed | None:
         services, plan = self._services, destination.plan
+        policies: DomainPolicies | None = None
         try:
             if plan.fixed is not None:
                 hosts, port = await _fixed(plan.fixed)
             else:
                 async with asyncio.timeout(LOOKUP_SECONDS):
                     hosts = await services.finder.find(
-                        destination.domain, private_allowed=plan.private_allowed, ipv4_first=plan.ipv4_first
+                        destination.domain,
+                        private_allowed=plan.private_allowed,
+                        ipv4_first=plan.ipv4_first,
+                        ip_first=plan.ip_first,
                     )
                 port = services.port
-            return await services.dialer.dial(plan, hosts, port)
+                policies = await lookup_policies(services.sts, plan, destination.domain)
+            return await services.dialer.dial(plan, hosts, port, policies)
         except Unroutable as error:
             self.give_up(destination, error.reply)
         except NoHostAnswered as error:
-            self.give_up(destination, error.reply, error.host, error.ip)
+            self.give_up(destination, error.reply, error.host, error.ip, error.results)
         except TimeoutError:
             words = f"the DNS takes too long for the mail exchangers of {destination.domain}"
             self.give_up(destination, local_reply(451, "4.4.3", words))
@@ -124,7 +144,8 @@ class Connections:
             services.log.error("attempt-failed", exc=error, queue_message=job.first.queue_message_id)
             attempted = Attempted([Verdict(one, LOCAL_ERROR) for one in job.recipients])
         services.lease.sent(ids)
-        self._judge(attempted.verdicts, unknown=attempted.unknown)
+        tls = destination.take_tls(attempted.verdicts)
+        self._judge(attempted.verdicts, unknown=attempted.unknown, tls=tls)
         if attempted.again:
             destination.put_back(attempted.again)
         if any(verdict.reply.positive for verdict in attempted.verdicts):
@@ -133,7 +154,8 @@ class Connections:
             destination.idle += 1
             self._grown()
             destination.idle -= 1
-        elif any(verdict.reply.ours for verdict in attempted.verdicts):
+        elif any(verdict.reply.ours or not verdict.reply.permanent for verdict in attempted.verdicts):
+            # Not now, from everybody: fewer connections ask again.
             destination.went_wrong()
 
     async def _store(self, job: Job) -> Attempted:

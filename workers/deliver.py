@@ -13,7 +13,8 @@ from mail.runtime.stored import StoredWorld, open_stored
 from mail.store import queue
 from workers.dispatch import FINISH_SECONDS, SETTLE_SECONDS, Dispatcher
 from workers.run import work
-from workers.services import services_of
+from workers.services import services_of, sts_of
+from workers.sts import Refresher
 from workers.wakeups import Wakeups
 
 TICK_SECONDS = 4.0
@@ -30,6 +31,7 @@ class DeliverWork:
         self._wakeups = Wakeups()
         self._services = services_of(world)
         self._thread = threading.Thread(target=self._live, name="deliver")
+        self._refresher = Refresher(world.store, world.clock, world.log, lambda: sts_of(world))
 
     def start(self) -> None:
         self._thread.start()
@@ -38,10 +40,15 @@ class DeliverWork:
         """The job: have the queue looked at; returns when all that was due is on its way."""
         return self._wakeups.ask(JOB_SECONDS, self.stop)
 
+    def refresh(self) -> bool:
+        """The job: begin to fetch MTA-STS policies anew; False when that is under way already."""
+        return self._refresher.begin()
+
     def close(self) -> None:
         """Give back what was not begun, let what was begun end, tell the keeper."""
         self.stop.set()
         self._thread.join(FINISH_SECONDS + SETTLE_SECONDS)
+        self._refresher.close()
         self._services.lease.close()
 
     def _live(self) -> None:
@@ -76,13 +83,19 @@ def drain(work: DeliverWork) -> bool:
     return work.drain()
 
 
+def refresh(work: DeliverWork) -> bool:
+    """The job of MTA-STS policies, as `mail.runtime.jobs` names it."""
+    return work.refresh()
+
+
 def main() -> None:
     with open_stored("deliver") as world:
         working = DeliverWork(world)
         working.start()
         world.log.info("started")
         try:
-            work(world.settings.redis, "deliver", {"deliver": lambda: drain(working)}, working.stop, world.log)
+            jobs = {"deliver": lambda: drain(working), "sts": lambda: refresh(working)}
+            work(world.settings.redis, "deliver", jobs, working.stop, world.log)
         finally:
             working.close()
             world.log.info("stopped")

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mail.deliver.attempt import Job
 from mail.deliver.plan import Plan
+from mail.queue.tls_result import TlsResult
 from mail.store.queue import Claimed
 
 RECIPIENTS_MAX = 100
@@ -19,7 +20,9 @@ WAITING_MAX = 200
 
 @dataclass(slots=True)
 class Destination:
-    """One next hop. `limit`: how many connections it may have now; it grows with success (security §3.6)."""
+    """One next hop. `limit`: how many connections it may have now; it grows with success (security §3.6). `tls`: what
+    TLS came to there and no outcome has told yet.
+    """
 
     plan: Plan
     domain: str
@@ -30,6 +33,7 @@ class Destination:
     idle: int = 0
     limit: int = 1
     more: asyncio.Event = field(default_factory=asyncio.Event)
+    tls: list[TlsResult] = field(default_factory=list)
 
     def put(self, job: Job) -> None:
         self.jobs.append(job)
@@ -56,6 +60,13 @@ class Destination:
         taken = [one for job in self.jobs for one in job.recipients]
         self.jobs.clear()
         self.waiting = 0
+        return taken
+
+    def take_tls(self, verdicts: Sequence[object]) -> list[TlsResult]:
+        """To be stored with these verdicts, if there are any: each session is told of once."""
+        if not verdicts:
+            return []
+        taken, self.tls = self.tls, []
         return taken
 
     @property

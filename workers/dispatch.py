@@ -11,13 +11,16 @@ import asyncio
 import random
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 from mail.address import parse_address
 from mail.deliver.hosts import simulated
 from mail.deliver.outcome import Judged, Verdict, judge
-from mail.deliver.plan import Plan, plan
+from mail.deliver.plan import Plan, address_order, plan
 from mail.errors import MailError
 from mail.queue.outcome import RELEASED, Outcome
+from mail.queue.tls_result import TlsResult
 from mail.smtp.reply_reader import Reply, local_reply
 from mail.store import queue, queue_leases
 from mail.store.queue import Claimed
@@ -53,6 +56,7 @@ class Dispatcher:
         self._settler = Settler(services, self._settled)
         counter = services.metrics.counter
         self._results = counter("mailstead_deliver_total", "Attempts by result.", ("result",))
+        self._lenient = counter("mailstead_deliver_tls_not_required_total", "Attempts under TLS-Required: No.", ())
         self._unknown = counter("mailstead_deliver_unknown_total", "Connections lost after the final dot.", ())
 
     async def run(self) -> int:
@@ -120,7 +124,13 @@ class Dispatcher:
         if due is None or due > now:
             return []
         with services.store.write() as tx:
-            return queue.claim(tx, services.lease.owner, now, CLAIM_MAX, not_domains=not_domains, lease_ms=LEASE_MS)
+            claimed = queue.claim(tx, services.lease.owner, now, CLAIM_MAX, not_domains=not_domains, lease_ms=LEASE_MS)
+        again = [one.id for one in claimed if one.attempts > 1]
+        if not again:
+            return claimed
+        with services.store.read() as connection:
+            ips = queue_leases.last_ips(connection, again)
+        return [replace(one, last_ip=ips.get(one.id, "")) for one in claimed]
 
     def _renew(self) -> None:
         services = self._services
@@ -144,9 +154,15 @@ class Dispatcher:
 
     def _plan(self, one: Claimed) -> Plan:
         services = self._services
-        # Refused for good, and yet tried again: that was policy towards one family of addresses (mail.deliver.outcome).
+        ipv4_first, ip_first = address_order(one.attempts, one.last_code, one.last_ip)
         return plan(
-            one.domain, services.routes, ours=services.is_local(one.domain), ipv4_first=500 <= one.last_code < 600
+            one.domain,
+            services.routes,
+            ours=services.is_local(one.domain),
+            ipv4_first=ipv4_first,
+            ip_first=ip_first,
+            # A notification goes its way all the same (RFC 8689 §5).
+            require_tls=one.require_tls if one.mail_from or not one.require_tls else None,
         )
 
     def _simulated(self, one: Claimed) -> Reply | None:
@@ -178,13 +194,16 @@ class Dispatcher:
         self._connect()
         self._look.set()
 
-    def _judge(self, verdicts: list[Verdict], *, unknown: bool = False) -> None:
+    def _judge(self, verdicts: list[Verdict], *, unknown: bool = False, tls: Sequence[TlsResult] = ()) -> None:
         services = self._services
         now = services.clock.wall_ms()
         judged = [
             judge(verdict, now, delay_after_ms=services.delay_after_ms, jitter=random.uniform(-1, 1))
             for verdict in verdicts
         ]
+        if tls and judged and services.tls_results:
+            judged[0] = replace(judged[0], tls=tuple(tls))
+        self._lenient.inc(sum(verdict.claimed.require_tls is False for verdict in verdicts))
         if unknown:
             self._unknown.inc()
         for verdict, one in zip(verdicts, judged, strict=True):

@@ -17,6 +17,7 @@ from workers.services import Services
 # summary and its octets, up to 1 MiB, in a descriptor.
 OUTCOMES_MAX = 200
 OWED_MAX = 16
+TLS_OCTETS_MAX = 300_000
 RETRY_SECONDS = 0.5
 RETRY_SECONDS_MAX = 5.0
 
@@ -119,7 +120,9 @@ class Settler:
         try:
             signed = await asyncio.gather(*map(self._signatures, notices))
             messages = [_message(notice, fields) for notice, fields in zip(notices, signed, strict=True)]
-            await services.keeper.call("settle", {"outcomes": outcomes, "messages": messages}, descriptors)
+            tls = [result.as_json() for one in taken for result in one.tls]
+            arguments = {"outcomes": outcomes, "messages": messages, "tls": tls}
+            await services.keeper.call("settle", arguments, descriptors)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -139,10 +142,11 @@ class Settler:
 
 def _batch(waiting: list[Judged]) -> int:
     """How many fit into one call."""
-    owed = 0
+    owed = octets = 0
     for place, one in enumerate(waiting[:OUTCOMES_MAX]):
         owed += one.owed is not None
-        if owed > OWED_MAX:
+        octets += sum(result.weight for result in one.tls)
+        if owed > OWED_MAX or (place and octets > TLS_OCTETS_MAX):
             return place
     return min(len(waiting), OUTCOMES_MAX)
 

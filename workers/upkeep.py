@@ -1,15 +1,19 @@
-"""Forgetting what is kept only for a while: old trace records, ended queue entries, DMARC evaluations without a report,
-and a past that is too old for any reputation. And bringing back what a jump of the clock put out of reach.
+"""Forgetting what is kept only for a while: old trace records, ended queue entries, DMARC evaluations and TLS results
+without a report, and a past that is too old for any reputation. And bringing back what a jump of the clock put out of
+reach.
 """
 
 from mail.policy.reputation import LIMITS
+from mail.queue.tls_result import day_of
 from mail.runtime.stored import StoredWorld
-from mail.store import evaluations, history, queue_admin, queue_leases, traces
+from mail.store import evaluations, history, queue_admin, queue_leases, tls_results, traces
 
 DAY_MS = 86_400_000
 IN_A_TRANSACTION = 2000
 # features-1 item 12
 EVALUATIONS_KEPT_MS = 2 * DAY_MS
+# features-1 item 11: a report is of a whole day, and may be tried for some more.
+TLS_RESULTS_KEPT_MS = 4 * DAY_MS
 # What no reputation looks at any more (features B06).
 PAST_KEPT_MS = max(longest for longest, _ in LIMITS.values())
 # All of the past is looked at for that, which is not worth doing every ten minutes.
@@ -32,6 +36,7 @@ class UpkeepWork:
             with world.store.write() as tx:
                 gone = traces.remove_before(tx, before, IN_A_TRANSACTION)
                 gone += queue_admin.remove_ended(tx, before, IN_A_TRANSACTION)
+                gone += tls_results.remove_before(tx, day_of(now - TLS_RESULTS_KEPT_MS), IN_A_TRANSACTION)
                 gone += evaluations.remove_before(tx, now - EVALUATIONS_KEPT_MS, IN_A_TRANSACTION)
             total += gone
             if not gone:

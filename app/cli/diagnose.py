@@ -25,9 +25,17 @@ from mail.errors import Invalid
 MESSAGE_MAX = 200 << 20
 
 
-@click.group(cls=LoadedGroup, places={"junk": "app.cli.diagnose_junk:junk"})
+ELSEWHERE = {
+    "junk": "app.cli.diagnose_junk:junk",
+    "smtp": "app.cli.diagnose_sending:smtp",
+    "mtasts": "app.cli.diagnose_sending:mtasts",
+    "dane": "app.cli.diagnose_sending:dane",
+}
+
+
+@click.group(cls=LoadedGroup, places=ELSEWHERE)
 def diagnose() -> None:
-    """Check by hand what we check of arriving mail, and see why it comes out as it does."""
+    """Check by hand what we check of arriving mail and do with leaving mail, and see why it comes out as it does."""
 
 
 zone_option = click.option(

@@ -21,9 +21,10 @@ from mail.imap.summary import Summary
 from mail.metrics import Counted
 from mail.now import Clock
 from mail.queue.outcome import Outcome
+from mail.queue.tls_result import TlsResult
 from mail.receive.refusals import Refusal
 from mail.sasl import tickets
-from mail.store import arrivals, queue, send_limits
+from mail.store import arrivals, queue, send_limits, tls_results
 from mail.store.arrivals import Append, Appended, Delivery, LocalRecipient, Submission
 from mail.store.blob_rows import BlobRow
 from mail.store.blobs import Staged
@@ -174,9 +175,12 @@ class Verbs:
         return {}
 
     async def settle(self, request: Request) -> dict[str, Any]:
-        """Outcomes of attempts, and the DSNs they owe, in one transaction: exactly one DSN a recipient and kind."""
+        """Outcomes of attempts, what TLS came to in them, and the DSNs they owe, in one transaction: exactly one DSN a
+        recipient and kind.
+        """
         args = request.args
         outcomes = [Outcome.from_json(one) for one in args["outcomes"]]
+        tls = [TlsResult.from_json(one) for one in args.get("tls") or []]
         listed = args.get("messages") or []
         # What is not settled is sent again: the disk's reserve is there for this.
         contents = self.contents(request, [one["size"] for one in listed], spare=False)
@@ -184,6 +188,7 @@ class Verbs:
 
         def write(changes: Changes, staged: list[Staged]) -> int:
             owed = queue.settle(changes.tx, outcomes, changes.now)
+            tls_results.add(changes.tx, tls)
             for place in sorted({place for _, _, place in owed}):
                 told, blob = listed[place], BlobRow.of(staged[place], changes.now)
                 if told.get("by_queue"):

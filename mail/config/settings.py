@@ -49,6 +49,7 @@ class Settings:
         help="Messages an account takes from one address a minute, 20 times that a day; its networks 3 and 9 times.",
     )
     store_dmarc_evaluations: bool = setting(True, help="Keep what aggregate reports to senders' domains are made of.")
+    store_tls_results: bool = setting(True, help="Keep what TLS reports to others' domains are made of.")
     max_message_bytes: int = setting(100 * 2**20, help="Largest message we take, in octets. RFC 1870.")
     recipients_max: int = setting(
         1000, help="Most recipients of one message. RFC 5321 §4.5.3.1.8 asks for at least 100."
@@ -80,6 +81,9 @@ class Settings:
     smarthost_username: str = setting("", help="Log in there as; empty: without.")
     smarthost_password_file: str = setting("", help="A file with the password for it.")
     private_destinations: bool = setting(False, help="Deliver to loopback and private addresses too.")
+    fetch_internal_hosts: str = setting(
+        "", help="Names that may be fetched from (https) though their addresses are private, with spaces between."
+    )
     trace_days: int = setting(30, help="How long the trace of a message is kept.")
     loopback: str = setting("", help="Local bundle: everything outgoing goes to this host:port.")
     loopback_account: str = setting("", help="Local bundle: this account takes mail for unknown recipients.")

@@ -119,7 +119,7 @@ def _verdict(dialed: Dialed, claimed: Claimed, reply: Reply) -> Verdict:
         reply,
         dialed.host,
         dialed.ip,
-        client.tls,
+        dialed.tls,
         remote_tells="DSN" in client.extensions,
         dual_stack=dialed.dual_stack,
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from mail.dsn import Kind, RecipientReport
 from mail.queue.outcome import DEFERRED, DELIVERED, FAILED, Outcome
 from mail.queue.schedule import delay_notice_due, next_attempt
+from mail.queue.tls_result import TlsResult
 from mail.smtp.reply_reader import Reply
 from mail.store.queue import NOBODY, Claimed
 
@@ -51,8 +52,11 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
+    """`tls`: what TLS came to on the way; it is stored with the outcome."""
+
     outcome: Outcome
     owed: Owed | None
+    tls: tuple[TlsResult, ...] = ()
 
 
 def judge(verdict: Verdict, now: int, *, delay_after_ms: int, jitter: float) -> Judged:

@@ -5,7 +5,8 @@
     a smarthost is set everything else      -> smarthost
     otherwise          everything else      -> the mail exchangers of the domain
 
-Policies to come (routes, transports, MTA-STS, DANE) add ways to choose a plan here; attempts only follow it.
+What a message asks of TLS (RFC 8689) makes it another plan, for it cannot share a connection with others. What MTA-STS
+and DANE ask of a host is `mail.deliver.demand`'s. Attempts only follow.
 """
 
 from dataclasses import dataclass
@@ -32,9 +33,12 @@ class Plan:
     login: Login | None = None
     # STARTTLS: tried where offered; needed when a login goes over it.
     tls_required: bool = False
+    # True: REQUIRETLS, False: TLS-Required: No.
+    require_tls: bool | None = None
     private_allowed: bool = False
-    # The last attempt was refused by policy over one family of addresses: now the other comes first.
+    # Of each host's addresses: this family first, and before all others this one.
     ipv4_first: bool = False
+    ip_first: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,18 @@ class Routes:
     private_destinations: bool = False
 
 
-def plan(domain: str, routes: Routes, *, ours: bool = False, ipv4_first: bool = False) -> Plan:
-    """`ours`: mail for that domain is for accounts of ours."""
+def plan(
+    domain: str,
+    routes: Routes,
+    *,
+    ours: bool = False,
+    ipv4_first: bool = False,
+    ip_first: str = "",
+    require_tls: bool | None = None,
+) -> Plan:
+    """`ours`: mail for that domain is for accounts of ours. `require_tls`: what the message asks of TLS. Which address
+    comes first: see `address_order`.
+    """
     if routes.loopback is not None:
         where = f"{routes.loopback[0]}:{routes.loopback[1]}"
         why = f"everything goes back to {where}: this is a local bundle"
@@ -58,20 +72,47 @@ def plan(domain: str, routes: Routes, *, ours: bool = False, ipv4_first: bool = 
     if routes.smarthost is not None:
         where = f"{routes.smarthost[0]}:{routes.smarthost[1]}"
         login = routes.smarthost_login
+        # A smarthost's policies are the settings: TLS-Required: No has nothing to undo.
+        required = require_tls or None
         return Plan(
-            "smarthost",
+            _name("smarthost", require_tls=required),
             f"the setting smarthost sends everything to {where}",
             fixed=routes.smarthost,
             login=login,
             tls_required=login is not None,
+            require_tls=required,
             private_allowed=True,
         )
     return Plan(
-        f"{domain} (IPv4 first)" if ipv4_first else domain,
+        _name(domain, ipv4_first=ipv4_first, ip_first=ip_first, require_tls=require_tls),
         f"the mail exchangers of {domain}",
+        require_tls=require_tls,
         private_allowed=routes.private_destinations,
         ipv4_first=ipv4_first,
+        ip_first=ip_first,
     )
+
+
+def address_order(attempts: int, last_code: int, last_ip: str) -> tuple[bool, str]:
+    """Whether IPv4 comes first, and which address before all others, by the attempt before this one (features B09).
+
+    The second attempt goes to the very same address, for who greylists waits for us there; unless that refused us by
+    policy (mail.deliver.outcome), which is another matter over the other family. Every later one begins with the other
+    family.
+    """
+    six = ":" in last_ip
+    if attempts < 2 or not last_ip:
+        return 500 <= last_code < 600, ""
+    if attempts == 2 and not 500 <= last_code < 600:
+        return not six, last_ip
+    return six, ""
+
+
+def _name(where: str, *, ipv4_first: bool = False, ip_first: str = "", require_tls: bool | None = None) -> str:
+    words = [f"{ip_first} first"] if ip_first else ["IPv4 first"] if ipv4_first else []
+    if require_tls is not None:
+        words.append("REQUIRETLS" if require_tls else "TLS not required")
+    return f"{where} ({', '.join(words)})" if words else where
 
 
 def host_and_port(text: str, default_port: int) -> tuple[str, int] | None:

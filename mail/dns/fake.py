@@ -37,7 +37,7 @@ class FakeResolver:
             alias = self._zone.get(f"CNAME {at}")
             if alias is None or kind == "CNAME":
                 exists = any(known.partition(" ")[2] == at for known in self._zone)
-                raise NoRecords(question, exists=exists)
+                raise NoRecords(question, exists=exists, secure=secure)
             at = alias[0].rstrip(".").lower()
         raise LookupFailed(f"CNAME chain of {name}")
 

@@ -65,7 +65,7 @@ class LiveResolver:
         if isinstance(outcome, Answer):
             return outcome
         if isinstance(outcome, Missing):
-            raise NoRecords(f"{kind} {name}", exists=outcome.exists)
+            raise NoRecords(f"{kind} {name}", exists=outcome.exists, secure=outcome.secure)
         raise LookupFailed(f"{kind} {name}: {outcome.reason}")
 
     async def _shared(self, question: Question) -> Outcome:
@@ -102,9 +102,9 @@ class LiveResolver:
             result = response.resolve_chaining()
         except (dns.exception.DNSException, OSError, EOFError, ValueError) as error:  # TimeoutError is an OSError
             return Failure(type(error).__name__), 0
-        if result.answer is None:
-            return Missing(exists=response.rcode() == dns.rcode.NOERROR), result.minimum_ttl
         secure = self._trusted and bool(response.flags & dns.flags.AD)
+        if result.answer is None:
+            return Missing(exists=response.rcode() == dns.rcode.NOERROR, secure=secure), result.minimum_ttl
         found = tuple(_text(record) for record in result.answer)
         at = result.canonical_name.to_text(omit_final_dot=True).lower()
         return Answer(found, secure, at), result.minimum_ttl

@@ -20,9 +20,10 @@ OVERHEAD = 400  # what an entry costs besides its texts, in octets
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """There are no such records. `exists`: the name has others."""
+    """There are no such records. `exists`: the name has others. `secure`: that was validated."""
 
     exists: bool
+    secure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

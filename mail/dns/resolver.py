@@ -13,13 +13,22 @@ from typing import Protocol
 
 CNAMES_MAX = 16
 
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST6 = ipaddress.ip_network("2000::/3")
+# In the registries of special addresses, and yet global to Python: protocol assignments (ORCHID and others),
+# documentation, the relays of 6to4.
+_SPECIAL = tuple(map(ipaddress.ip_network, ("2001::/23", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24")))
+
 
 class NoRecords(Exception):
-    """The name has no such records. `exists` tells whether it has others (NODATA) or not (NXDOMAIN)."""
+    """The name has no such records. `exists` tells whether it has others (NODATA) or not (NXDOMAIN), `secure` whether
+    that was validated, as in `Answer`.
+    """
 
-    def __init__(self, question: str, *, exists: bool) -> None:
+    def __init__(self, question: str, *, exists: bool, secure: bool = False) -> None:
         super().__init__(question)
         self.exists = exists
+        self.secure = secure
 
 
 class LookupFailed(Exception):
@@ -62,18 +71,24 @@ def parse_mx(record: str) -> Mx | None:
 
 async def addresses(resolver: Resolver, name: str) -> list[str]:
     """The IPv6 and IPv4 addresses of a name. NoRecords when there are none; LookupFailed when that is not known."""
-    found: list[str] = []
+    return list((await lookup_addresses(resolver, name)).records)
+
+
+async def lookup_addresses(resolver: Resolver, name: str) -> Answer:
+    """The same as one answer, secure when all of it is."""
+    found: list[Answer] = []
     failure: LookupFailed | None = None
     exists = False
     for kind in ("AAAA", "A"):
         try:
-            found += (await resolver.lookup(name, kind)).records
+            found.append(await resolver.lookup(name, kind))
         except NoRecords as error:
             exists = exists or error.exists
         except LookupFailed as error:
             failure = error
     if found:
-        return found
+        records = tuple(record for answer in found for record in answer.records)
+        return Answer(records, all(answer.secure for answer in found), found[0].name)
     if failure is not None:
         raise failure
     raise NoRecords(name, exists=exists)
@@ -87,6 +102,9 @@ def is_public(ip: str) -> bool:
         inside = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
         if inside is not None:
             return is_public(str(inside))
-        if address in ipaddress.ip_network("64:ff9b::/96"):
+        if address in _NAT64:
             return is_public(str(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)))
-    return address.is_global and not address.is_multicast
+        if address not in _UNICAST6:
+            return False
+    special = any(address in network for network in _SPECIAL)
+    return address.is_global and not address.is_multicast and not special

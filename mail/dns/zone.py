@@ -9,7 +9,7 @@
 3. `SPF` stands for a TXT at the end of the list unless the name has a TXT of its own; `{"TXT": "NONE"}` is one that is
    not there.
 4. A name that is not in the zones does not exist, but for those in `error.`, which fail: so the drivers of the suites
-   have it. CNAMEs are followed. Nothing is secure.
+   have it. CNAMEs are followed. What there is and is not at a name with `{SECURE: yes}` is secure, and nothing else.
 5. Texts are octets: a character up to U+00FF is that octet, a text with others is taken as its UTF-8.
 """
 
@@ -22,6 +22,7 @@ from mail.dns.resolver import CNAMES_MAX, Answer, LookupFailed, NoRecords
 from mail.errors import Invalid
 
 TIMEOUT = "TIMEOUT"
+SECURE = "SECURE"
 HOSTS = ("CNAME", "NS", "PTR")
 _PREFERENCE = re.compile(r"[0-9]{1,5}")
 
@@ -44,20 +45,21 @@ class ZoneResolver:
         self.asked: list[str] = []
 
     async def lookup(self, name: str, kind: str) -> Answer:
-        at = _key(name)
+        at, secure = _key(name), True
         for _ in range(CNAMES_MAX):
             question = f"{kind} {at}"
             self.asked.append(question)
             node = self._names.get(at)
             if node is None and not at.startswith("error."):
                 raise NoRecords(question, exists=False)
+            secure = secure and bool(node and node.get(SECURE))
             records, alias = self._found(at, kind), self._found(at, "CNAME")
             if records:
-                return Answer(tuple(records), False, at)
+                return Answer(tuple(records), secure, at)
             if records is None and not alias:
                 raise LookupFailed(question)
             if not alias:
-                raise NoRecords(question, exists=True)
+                raise NoRecords(question, exists=True, secure=secure)
             at = _key(alias[0])
         raise LookupFailed(f"CNAME chain of {name}")
 

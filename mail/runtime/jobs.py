@@ -18,5 +18,6 @@ class Job(NamedTuple):
 JOBS: dict[str, Job] = {
     "deliver": Job("workers.deliver:drain", "deliver", 10.0),
     "learn": Job("workers.learn:learn", "chores", 30.0, gather_seconds=2.0),
+    "sts": Job("workers.deliver:refresh", "deliver", 600.0),
     "upkeep": Job("workers.upkeep:tidy", "chores", 600.0),
 }

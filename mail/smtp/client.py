@@ -11,6 +11,7 @@
 import asyncio
 import base64
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,14 @@ class Limits:
             if value.isascii() and value.isdigit() and len(value) <= 6 and value[0] != "0":
                 found[name] = int(value)
         return cls(found.get("MAILMAX", 0), found.get("RCPTMAX", 0), found.get("RCPTDOMAINMAX", 0))
+
+
+class StartTlsRefused(ConversationFailed):
+    """The server offered STARTTLS and says no to it."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(f"STARTTLS: {reply.code} {reply.text}", tls=True)
+        self.code = reply.code
 
 
 class SmtpClient:
@@ -123,11 +132,16 @@ class SmtpClient:
         await self.wire.write(command_line(line), self.timers.command)
         return await self.wire.reply(seconds or self.timers.command)
 
-    async def start_tls(self, context: ssl.SSLContext, server_name: str) -> None:
-        """STARTTLS and EHLO again. ConversationFailed with `tls` set when encryption does not come about."""
+    async def start_tls(
+        self, context: ssl.SSLContext, server_name: str, verify: Callable[[list[bytes]], None] | None = None
+    ) -> None:
+        """STARTTLS and EHLO again. ConversationFailed with `tls` set when encryption does not come about.
+
+        `verify` sees the server's certificates before a word is said under TLS; it may raise ConversationFailed.
+        """
         reply = await self.command("STARTTLS")
         if reply.code != 220:
-            raise ConversationFailed(f"STARTTLS: {reply.code} {reply.text}", tls=True)
+            raise StartTlsRefused(reply)
         wire = self.wire
         if wire.replies or not wire.reader.idle:
             # Somebody put words into the server's mouth: to go on in clear would be his wish.
@@ -144,7 +158,21 @@ class SmtpClient:
             raise ConversationFailed("TLS handshake: connection lost", tls=True)
         wire.transport = transport
         self._note_tls()
-        await self._hello()
+        if verify is not None:
+            verify(self.peer_chain())
+        try:
+            await self._hello()
+        except ConversationFailed:
+            if isinstance(wire.lost, ssl.SSLError):
+                # In TLS 1.3 the server's no to the handshake comes after it (RFC 8446 §4.4.4).
+                raise ConversationFailed(f"TLS: {wire.lost.reason or wire.lost}", tls=True) from wire.lost
+            raise
+
+    @property
+    def local_ip(self) -> str:
+        """Our own address in this connection."""
+        name = self.wire.transport.get_extra_info("sockname") if self.wire.transport is not None else None
+        return str(name[0]) if name else ""
 
     def _ssl_object(self) -> ssl.SSLObject | None:
         transport = self.wire.transport

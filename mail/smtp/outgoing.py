@@ -1,7 +1,7 @@
 """The message as it goes to a peer: the one function every outgoing octet of content passes through.
 
-It refuses bare CR, bare LF and NUL (security SM-2), doubles a dot at the start of a line (RFC 5321 §4.5.2), and ends in
-exactly one CRLF, so that the final dot stands alone.
+It refuses bare CR, bare LF and NUL (security SM-2) and ends in exactly one CRLF. For DATA a dot at the start of a line
+is doubled (RFC 5321 §4.5.2), and the final dot stands alone.
 """
 
 import os
@@ -15,7 +15,7 @@ class UnsendableContent(Exception):
     """The content can never be sent: a bare CR, a bare LF or a NUL is in it."""
 
 
-def _checked(octets: bytes) -> None:
+def _check(octets: bytes) -> None:
     if b"\0" in octets:
         raise UnsendableContent("NUL in message")
     crlf = octets.count(b"\r\n")
@@ -23,8 +23,8 @@ def _checked(octets: bytes) -> None:
         raise UnsendableContent("bare CR or LF in message")
 
 
-def dot_stuffed(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The content ready for DATA, without the final dot. UnsendableContent before its last piece is out."""
+def checked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The content, its last line ended. UnsendableContent before its last piece is out."""
     held = b""
     at_line_start = True
     for piece in pieces:
@@ -34,14 +34,22 @@ def dot_stuffed(pieces: Iterator[bytes]) -> Iterator[bytes]:
         octets, held = octets[:cut], octets[cut:]
         if not octets:
             continue
-        _checked(octets)
-        stuffed = octets.replace(b"\r\n.", b"\r\n..")
-        yield b"." + stuffed if at_line_start and octets.startswith(b".") else stuffed
+        _check(octets)
+        yield octets
         at_line_start = octets.endswith(b"\r\n")
     if held:
         raise UnsendableContent("bare CR or LF in message")
     if not at_line_start:
         yield b"\r\n"
+
+
+def dot_stuffed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The content ready for DATA, without the final dot. UnsendableContent as `checked`."""
+    at_line_start = True
+    for octets in checked(pieces):
+        stuffed = octets.replace(b"\r\n.", b"\r\n..")
+        yield b"." + stuffed if at_line_start and octets.startswith(b".") else stuffed
+        at_line_start = octets.endswith(b"\r\n")
 
 
 def pieces_of(prefix: bytes, descriptor: int, size: int) -> Iterator[bytes]:

@@ -1,12 +1,13 @@
 """One message over a connection of ours: envelope, content, and a reply for each recipient.
 
     MAIL, RCPT…, DATA (pipelined where the server does) -> content -> [before_final_dot] -> final dot -> replies
+    MAIL, RCPT…       (where it offers CHUNKING)  -> BDAT… -> [before_final_dot] -> BDAT LAST -> replies    RFC 3030
 
 1. A break of the connection is an answer too: a temporary one, for each recipient the server had not refused already.
    Only after the final dot nobody knows whether the message was taken; `Sent.unknown` says so.
 2. Between the first octet of content and the reply to the final dot the connection is good for nothing else: whatever
    goes wrong there closes it, or the rest would be read as content.
-3. Nothing but a 2xx to the final dot means delivered.
+3. Nothing but a 2xx to the final dot, or to the last chunk in its place, means delivered.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 
 from mail.smtp import xtext
 from mail.smtp.client import SmtpClient, command_line
-from mail.smtp.outgoing import FINAL_DOT, UnsendableContent, dot_stuffed
+from mail.smtp.outgoing import FINAL_DOT, UnsendableContent, checked, dot_stuffed
 from mail.smtp.reply_reader import Reply, local_reply
 from mail.smtp.wire import ConversationFailed
 
@@ -60,12 +61,14 @@ class Sent:
 async def send(
     client: SmtpClient, envelope: Envelope, pieces: Iterator[bytes], before_final_dot: BeforeFinalDot
 ) -> Sent:
-    """One transaction. `before_final_dot` is awaited when all but the final dot is out (security §3.6); it may raise
-    ConversationFailed, and then the dot is not sent. OSError when the content cannot be read.
+    """One transaction. `before_final_dot` is awaited when all but the final dot or chunk is out (security §3.6); it may
+    raise ConversationFailed, and then that is not sent. OSError when the content cannot be read.
     """
     refused = unsendable(client, envelope)
     if refused is not None:
         return Sent([refused] * len(envelope.recipients))
+    if "CHUNKING" in client.extensions:
+        return await _send_in_chunks(client, envelope, pieces, before_final_dot)
     mail, rcpts, data = await _begin(client, envelope)
     sent = Sent(rcpts if mail.positive else [mail] * len(rcpts))
     taken = [place for place, reply in enumerate(sent.replies) if reply.positive]
@@ -77,6 +80,23 @@ async def send(
     else:
         final = data if not data.positive else local_reply(451, "4.5.0", f"{data.code} is no answer to DATA")
         await _reset(client)
+    for place in taken:
+        sent.replies[place] = final
+    return sent
+
+
+async def _send_in_chunks(
+    client: SmtpClient, envelope: Envelope, pieces: Iterator[bytes], before_last: BeforeFinalDot
+) -> Sent:
+    mail, *rcpts = await _replies(client, [_mail(client, envelope), *_rcpts(client, envelope)])
+    sent = Sent(rcpts if mail.positive else [mail] * len(rcpts))
+    taken = [place for place, reply in enumerate(sent.replies) if reply.positive]
+    sent.too_many = _too_many(sent.replies)
+    if not taken:
+        await _reset(client)
+        return sent
+    final = await _chunks(client, pieces, before_last, sent)
+    client.messages += 1
     for place in taken:
         sent.replies[place] = final
     return sent
@@ -110,11 +130,15 @@ def _is_ascii(envelope: Envelope) -> bool:
 async def _begin(client: SmtpClient, envelope: Envelope) -> tuple[Reply, list[Reply], Reply]:
     """MAIL, RCPT and DATA; one write and then all replies where the server pipelines (RFC 2920)."""
     commands = [_mail(client, envelope), *_rcpts(client, envelope), "DATA"]
-    if "PIPELINING" in client.extensions:
-        replies = await _pipelined(client, commands)
-    else:
-        replies = await _one_by_one(client, commands)
+    replies = await _replies(client, commands)
     return replies[0], replies[1:-1], replies[-1]
+
+
+async def _replies(client: SmtpClient, commands: list[str]) -> list[Reply]:
+    """One for each."""
+    if "PIPELINING" in client.extensions:
+        return await _pipelined(client, commands)
+    return await _one_by_one(client, commands)
 
 
 async def _pipelined(client: SmtpClient, commands: list[str]) -> list[Reply]:
@@ -236,6 +260,42 @@ async def _content(client: SmtpClient, pieces: Iterator[bytes], before_final_dot
             )
         sent.unknown = True
         await wire.write(FINAL_DOT, timers.data_block)
+        reply = await wire.reply(timers.data_end)
+        sent.unknown = False
+        if reply.code == 421:
+            client.close()
+        return reply
+    except UnsendableContent as error:
+        client.close()
+        return local_reply(554, "5.6.0", str(error))
+    except ConversationFailed as error:
+        client.close()
+        return _broken(error, sent.unknown)
+    except BaseException:
+        client.close()
+        raise
+
+
+async def _chunks(client: SmtpClient, pieces: Iterator[bytes], before_last: BeforeFinalDot, sent: Sent) -> Reply:
+    """The content in chunks; the reply that decides for all who were taken. RFC 3030 §2."""
+    wire, timers = client.wire, client.timers
+    held = b""
+    try:
+        for piece in checked(pieces):
+            if held:
+                wire.expect_nothing()
+                await wire.write(b"BDAT %d\r\n%b" % (len(held), held), timers.data_block)
+                reply = await wire.reply(timers.data_block)
+                if not reply.positive:
+                    await _reset(client)
+                    return (
+                        reply if reply.code >= 400 else local_reply(451, "4.5.0", f"{reply.code} is no answer to BDAT")
+                    )
+            held = piece
+        await before_last()
+        wire.expect_nothing()
+        sent.unknown = True
+        await wire.write(b"BDAT %d LAST\r\n%b" % (len(held), held), timers.data_block)
         reply = await wire.reply(timers.data_end)
         sent.unknown = False
         if reply.code == 421:

@@ -46,6 +46,8 @@ class Wire(asyncio.Protocol):
         self.replies: deque[Reply] = deque()
         self.transport: asyncio.Transport | None = None
         self.failure: str | None = None
+        # What ended it, when that was an error of the connection's own.
+        self.lost: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._paused = False
@@ -78,6 +80,7 @@ class Wire(asyncio.Protocol):
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = exc
         self.fail(f"connection lost: {exc}" if exc else "connection closed by the server")
 
     def fail(self, why: str) -> None:

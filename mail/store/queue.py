@@ -96,6 +96,7 @@ class Claimed:
     last_code: int
     # Who is told of a failure, when it is not the account: an address, or NOBODY.
     return_to: str
+    last_ip: str = ""  # of the attempt before this one (`queue_leases.last_ips`)
 
 
 def add(tx: Connection, added: NewQueueMessage, now: int) -> tuple[int, list[int]]:

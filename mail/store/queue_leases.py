@@ -21,6 +21,16 @@ def renew(tx: Connection, owner: str, until: int) -> None:
     tx.execute(update(queue_recipient).where(held).values(lease_until=until))
 
 
+def last_ips(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
+    """The address that the last attempt for each recipient came to, where there was one."""
+    wanted = (
+        select(attempt.c.queue_recipient_id, attempt.c.ip)
+        .where(attempt.c.queue_recipient_id.in_(list(ids)), attempt.c.ip != "")
+        .order_by(attempt.c.id)
+    )
+    return {row.queue_recipient_id: row.ip for row in connection.execute(wanted)}
+
+
 def bring_near(tx: Connection, now: int) -> int:
     """Bring back what waits farther ahead than any schedule puts it: a wall clock that jumped ahead and back left it
     there (security §3.7). What was never tried may be meant for later. Returns how many.

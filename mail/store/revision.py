@@ -9,7 +9,7 @@ from mail.errors import WrongVersion
 from mail.store.engine import APPLICATION_ID, Store
 
 # The newest of mail/store/migrations/versions; numbers are written with four digits, so they compare as text.
-NEWEST = "0004"
+NEWEST = "0005"
 
 
 def revision_of(connection: Connection) -> str | None:

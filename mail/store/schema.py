@@ -29,6 +29,8 @@ from mail.store.learning_schema import junk_word as junk_word
 from mail.store.learning_schema import metadata as metadata
 from mail.store.learning_schema import only_where
 from mail.store.learning_schema import sent_to as sent_to
+from mail.store.outbound_schema import sts_policy as sts_policy
+from mail.store.outbound_schema import tls_result as tls_result
 
 # SQLite gives an INTEGER PRIMARY KEY its fast row number only under that very type name.
 Id = BigInteger().with_variant(Integer, "sqlite")

@@ -145,7 +145,8 @@ def test_what_is_sent_is_what_was_written_and_our_fields(host: Host, sink: Sink)
     found = arrived(sink, octets)
     message = message_from_bytes(found)
     assert message.keys() == [
-        *("Received", "Authentication-Results", "Date", "From", "To", "Subject", "Message-ID"),
+        *("DKIM-Signature", "DKIM-Signature", "Received", "Authentication-Results"),
+        *("Date", "From", "To", "Subject", "Message-ID"),
         "X-Mailstead-Extra-user-id",
     ]
     assert message["Authentication-Results"] == f"localhost; auth=pass smtp.mailfrom={DORA}"

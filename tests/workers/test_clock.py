@@ -83,7 +83,7 @@ def test_the_clock_enqueues_ticks_hears_and_outlives_redis(redis_server: RedisSe
     thread = threading.Thread(target=made.run)
     thread.start()
     try:
-        until(lambda: waiting(redis_server, "deliver") == 1 and waiting(redis_server, "chores") == 2)
+        until(lambda: waiting(redis_server, "deliver") == 2 and waiting(redis_server, "chores") == 2)
         with redis.Redis.from_url(redis_server.url, protocol=2) as connection:
             connection.flushall()
             until(lambda: connection.publish(job_channel("deliver"), b"1") == 1)

@@ -44,6 +44,7 @@ class Scene:
             "keeper": Keeper(),
             "finder": Finder(FakeResolver(), "us.test", lambda ip: False),
             "dialer": Dialer("us.test", timers=SHORT),
+            "sts": None,
             "routes": Routes(),
             "lease": Lease(folder / "workers", "deliver"),
             "reaper": None,
@@ -59,7 +60,7 @@ class Scene:
         self.plan = Plan("sink", "a test", fixed=("127.0.0.1", port), private_allowed=True)
         self.connections = Connections(self.services, self.judge, grown=self.grow, room=self.room)
 
-    def judge(self, verdicts, *, unknown=False) -> None:
+    def judge(self, verdicts, *, unknown=False, tls=()) -> None:
         self.verdicts += [(one.claimed.id, one.reply.code) for one in verdicts]
 
     def grow(self) -> None:
@@ -195,3 +196,18 @@ def test_giving_up_with_one_connection_judges_all(tmp_path):
     destination = scene.destination(2)
     scene.connections.give_up(destination, local_reply(451, "4.4.1", "x"))
     assert scene.verdicts == [(0, 451), (1, 451)] and not destination.jobs
+
+
+async def test_a_server_that_says_not_now_gets_fewer_connections(tmp_path):
+    async with running_sink({"RCPT": "451 4.7.1 greylisted"}) as sink:
+        scene = Scene(tmp_path, sink.port)
+        destination = scene.destination(2)
+        destination.limit = 7
+        await scene.connections.run(destination)
+        assert destination.limit == 1
+    async with running_sink({"RCPT": "550 5.1.1 unknown"}) as sink:
+        scene = Scene(tmp_path, sink.port)
+        destination = scene.destination(2)
+        destination.limit = 7
+        await scene.connections.run(destination)
+        assert destination.limit == 7, "who is unknown there says nothing of the server"

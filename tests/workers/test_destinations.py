@@ -1,6 +1,7 @@
 from mail.deliver.plan import Plan
+from mail.queue.tls_result import TlsResult
 from tests.claims import claimed
-from workers.destinations import CONNECTIONS_MAX, LOCAL_AT_START, RECIPIENTS_MAX, WAITING_MAX, Destinations
+from workers.destinations import CONNECTIONS_MAX, LOCAL_AT_START, RECIPIENTS_MAX, WAITING_MAX, Destination, Destinations
 
 LOOPBACK = Plan("loopback", "a test", fixed=("127.0.0.1", 1025))
 
@@ -104,3 +105,10 @@ async def test_destinations_nothing_is_there_for_are_forgotten():
     b.connections = 1
     waiting.forget_idle()
     assert [one.domain for one in waiting] == ["b.test", "c.test"]
+
+
+def test_what_tls_came_to_is_told_once_and_only_with_an_outcome():
+    result = TlsResult(20_270_115, "them.test", "them.test", False, "no-policy-found")
+    destination = Destination(Plan("them.test", "a test"), "them.test", tls=[result])
+    assert destination.take_tls([]) == []
+    assert destination.take_tls(["a verdict"]) == [result] and destination.take_tls(["another"]) == []

@@ -8,9 +8,10 @@ import pytest
 from mail.deliver.outcome import Verdict, judge
 from mail.errors import Bug, CannotSign, Unavailable
 from mail.now import SetClock
+from mail.queue.tls_result import TlsResult
 from mail.smtp.reply_reader import Reply
 from mail.smtp.wire import ConversationFailed
-from mail.store import queue
+from mail.store import queue, tls_results
 from mail.store.engine import Store
 from tests.post_office import PostOffice, open_post_office
 from workers.settling import OUTCOMES_MAX, OWED_MAX, FinalDots, Settler, _batch
@@ -166,3 +167,21 @@ async def test_unavailable_is_waited_for(office, monkeypatch):
     office.call = call
     await settle_all(office, judged(office, claimed, OK))
     assert (office.folder / "log").read_text().count("settle-deferred") == 1
+
+
+async def test_what_tls_came_to_is_stored_with_the_outcomes(office):
+    first, second = judged(office, await claims(office, "b@them.test", "c@them.test"), OK)
+    result = TlsResult(20_270_115, "them.test", "them.test", False, "no-policy-found")
+    office.calls.clear()
+    await settle_all(office, [replace(first, tls=(result, result)), second])
+    assert office.calls == ["settle"]
+    with office.store.read() as connection:
+        assert tls_results.of_day(connection, 20_270_115) == [replace(result, sessions=2)]
+
+
+async def test_long_policies_do_not_make_a_call_too_long(office):
+    (claimed,) = await claims(office, "b@them.test")
+    (one,) = judged(office, [claimed], OK)
+    long = TlsResult(20_270_115, "them.test", "them.test", False, "sts", ("x" * 8000,), ("y" * 8000,))
+    assert _batch([replace(one, tls=(long,) * 20)] * 5) == 1
+    assert _batch([replace(one, tls=(long,))] * 50) < 20

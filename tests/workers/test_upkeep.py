@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import insert, update
 
 from mail.now import SetClock
-from mail.store import evaluations, history, queue_admin, traces
+from mail.queue.tls_result import TlsResult, day_of
+from mail.store import evaluations, history, queue_admin, tls_results, traces
 from mail.store.engine import Store
 from mail.store.evaluations import Evaluation
 from mail.store.schema import dmarc_evaluation, queue_recipient
@@ -98,3 +99,13 @@ async def test_the_past_is_kept_three_years_and_looked_through_once_a_day(office
     assert work.tidy() == 0
     office.clock.move(24 * 3600)
     assert work.tidy() == 1
+
+
+async def test_results_of_tls_are_kept_four_days_for_their_report(office):
+    today = TlsResult(day_of(office.clock.wall_ms()), "them.test", "them.test", False, "no-policy-found")
+    with office.store.write() as tx:
+        tls_results.add(tx, [today])
+    office.clock.move(4 * DAY_MS / 1000)
+    assert tidy(office) == 0
+    office.clock.move(DAY_MS / 1000)
+    assert tidy(office) == 1

@@ -161,3 +161,19 @@ async def test_nobody_waits_longer_than_the_timers_say():
         started = time.monotonic()
         await refusal(sink.port)
         assert time.monotonic() - started < 2
+
+
+async def test_requiretls_at_a_smarthost_needs_a_proven_name_and_the_extension(certificate):
+    """RFC 8689 §4.2.1."""
+    here = [Host("localhost", ("127.0.0.1",))]
+    for extensions, good in ((("REQUIRETLS",), True), (("PIPELINING",), False)):
+        async with running_sink(tls=certificate.context, extensions=extensions) as sink:
+            plan = Plan("smarthost", "a test", fixed=("127.0.0.1", sink.port), require_tls=True)
+            if good:
+                dialed = await dial(sink.port, plan, here, str(certificate.ca_file))
+                assert dialed.tls.endswith(", REQUIRETLS")
+                dialed.client.close()
+                assert (await refusal(sink.port, plan, here)).reply.enhanced == "4.7.5"
+            else:
+                error = await refusal(sink.port, plan, here, str(certificate.ca_file))
+                assert (error.reply.code, error.reply.enhanced) == (554, "5.7.30")

@@ -7,8 +7,8 @@ from mail.dns.fake import FakeResolver
 PUBLIC = {"A one.test": ["1.1.1.1"], "A two.test": ["1.1.1.2"], "A three.test": ["1.1.1.3"]}
 
 
-def finder(zone, *, own=(), failing=()) -> Finder:
-    resolver = FakeResolver(zone, failing=failing)
+def finder(zone, *, own=(), failing=(), secure=()) -> Finder:
+    resolver = FakeResolver(zone, failing=failing, secure=secure)
     return Finder(resolver, "us.test", lambda ip: ip in own, shuffle=lambda exchangers: exchangers.reverse())
 
 
@@ -113,6 +113,10 @@ async def test_both_families_take_turns():
     assert host.ips == ("2606:4700::1", "1.1.1.1", "2606:4700::2", "1.1.1.2") and len(host.ips) == ADDRESSES_MAX
     (host,) = await finder(zone).find("h.test", ipv4_first=True)
     assert host.ips[:2] == ("1.1.1.1", "2606:4700::1")
+    (host,) = await finder(zone).find("h.test", ip_first="1.1.1.3")
+    assert host.ips[:2] == ("1.1.1.3", "2606:4700::1") and len(host.ips) == ADDRESSES_MAX
+    (host,) = await finder(zone).find("h.test", ip_first="9.9.9.9")
+    assert "9.9.9.9" not in host.ips
 
 
 @pytest.mark.parametrize(("literal", "ip"), [("[1.1.1.1]", "1.1.1.1"), ("[IPv6:2606:4700::1]", "2606:4700::1")])
@@ -139,6 +143,33 @@ async def test_hundreds_of_exchangers_without_an_address_are_not_all_asked():
     with pytest.raises(Unroutable):
         await found.find("them.test")
     assert len(found.resolver.asked) < 100  # type: ignore[attr-defined]
+
+
+async def tlsa_names(zone, *secure, domain="them.test") -> tuple[tuple[str, ...], tuple[str, ...]]:
+    (host,) = await finder(zone, secure=secure).find(domain)
+    return host.tlsa_names, host.next_hop
+
+
+async def test_dane_is_possible_where_exchangers_and_addresses_are_vouched_for():
+    """RFC 7672 §2.2."""
+    zone = {"MX them.test": ["10 one.test."], "A one.test": ["1.1.1.1"]}
+    assert await tlsa_names(zone, "MX them.test", "AAAA one.test", "A one.test") == (("one.test",), ("them.test",))
+    assert await tlsa_names(zone, "A one.test") == ((), ())
+    assert await tlsa_names(zone, "MX them.test") == ((), ())
+    none = {"A them.test": ["1.1.1.1"]}
+    assert await tlsa_names(none, "MX them.test", "A them.test") == (("them.test",), ("them.test",))
+    assert await tlsa_names(none, "A them.test") == ((), ())
+
+
+async def test_an_exchanger_that_is_an_alias_has_its_records_where_the_chain_ends_or_begins():
+    zone = {"MX them.test": ["10 mx.test."], "CNAME mx.test": ["one.test."], "A one.test": ["1.1.1.1"]}
+    all_of_it = ("MX them.test", "A mx.test", "A one.test", "CNAME mx.test")
+    assert (await tlsa_names(zone, *all_of_it))[0] == ("one.test", "mx.test")
+    assert (await tlsa_names(zone, "MX them.test", "CNAME mx.test"))[0] == ("mx.test",)
+    assert (await tlsa_names(zone, "MX them.test"))[0] == ()
+    aliased = {"CNAME them.test": ["real.test."], "MX real.test": ["10 one.test."], "A one.test": ["1.1.1.1"]}
+    secure = ("MX them.test", "MX real.test", "A one.test")
+    assert await tlsa_names(aliased, *secure) == (("one.test",), ("them.test", "real.test"))
 
 
 def test_our_own_addresses_are_known():

@@ -121,7 +121,7 @@ async def test_statuses_are_kept_apart(monkeypatch):
     async with name_server() as (resolver, _):
         with pytest.raises(NoRecords) as nodata:
             await resolver.lookup("a.test", "MX")
-        assert nodata.value.exists
+        assert nodata.value.exists and nodata.value.secure
         with pytest.raises(NoRecords) as nxdomain:
             await resolver.lookup("nowhere.test", "A")
         assert not nxdomain.value.exists

@@ -74,6 +74,15 @@ def test_public_addresses(ip):
         "fd00::1",
         "ff02::1",
         "2001:db8::1",
+        "::7f00:1",
+        "::ffff:0:7f00:1",
+        "64:ff9b:1::7f00:1",
+        "fec0::1",
+        "3fff::1",
+        "2001:20::1",
+        "5f00::1",
+        "192.0.0.9",
+        "192.88.99.1",
     ],
 )
 def test_private_local_and_disguised_addresses_are_not_public(ip):

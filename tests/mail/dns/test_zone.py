@@ -125,3 +125,20 @@ async def test_whatever_json_says_is_a_zone_or_invalid(zone):
         for kind in ("A", "TXT", "MX"):
             with contextlib.suppress(NoRecords, LookupFailed):
                 assert (await resolver.lookup(name, kind)).records
+
+
+async def test_what_is_marked_is_secure_through_every_alias():
+    zone = ZoneResolver(
+        {
+            "signed.example": [{"SECURE": "yes"}, {"A": "192.0.2.1"}],
+            "_25._tcp.signed.example": [{"SECURE": "yes"}, {"TLSA": "3 1 1 abcd"}],
+            "alias.example": [{"CNAME": "signed.example"}],
+            "both.example": [{"CNAME": "signed.example"}, {"SECURE": "yes"}],
+        }
+    )
+    assert (await zone.lookup("_25._tcp.signed.example", "TLSA")).records == ("3 1 1 abcd",)
+    names = ("signed.example", "alias.example", "both.example")
+    assert [(await zone.lookup(name, "A")).secure for name in names] == [True, False, True]
+    with pytest.raises(NoRecords) as none:
+        await zone.lookup("signed.example", "MX")
+    assert none.value.secure

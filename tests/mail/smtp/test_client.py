@@ -1,3 +1,7 @@
+import asyncio
+import contextlib
+import os
+import socket
 import ssl
 
 import pytest
@@ -240,3 +244,49 @@ def test_the_timers_are_those_of_the_standard():
     timers = Timers()
     minutes = (timers.greeting, timers.command, timers.data_start, timers.data_block, timers.data_end)
     assert [seconds / 60 for seconds in minutes] == [5, 5, 2, 3, 10]
+
+
+async def test_the_certificates_are_looked_at_before_a_word_is_said_under_tls(certificate):
+    async with running_sink(tls=certificate.context) as sink:
+        client = await connect(sink)
+
+        def refuse(chain: list[bytes]) -> None:
+            assert len(chain) == 2
+            raise ConversationFailed("not that one")
+
+        with pytest.raises(ConversationFailed, match="not that one") as failed:
+            await client.start_tls(trusting(), "sink.test", refuse)
+        assert not failed.value.tls and sink.verbs() == ["EHLO", "STARTTLS"]
+        assert client.local_ip == "127.0.0.1"
+        client.close()
+        assert client.local_ip in ("", "127.0.0.1")
+
+
+def refuse_after_handshake(listening: socket.socket, context: ssl.SSLContext) -> None:
+    """A server that misses a client certificate, with a library that tells so (asyncio's does not)."""
+    connection, _ = listening.accept()
+    with connection:
+        connection.sendall(b"220 sink.test\r\n")
+        connection.recv(1000)
+        connection.sendall(b"250-sink.test\r\n250 STARTTLS\r\n")
+        connection.recv(1000)
+        connection.sendall(b"220 go on\r\n")
+        with context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as secured:
+            with contextlib.suppress(ssl.SSLError):
+                secured.do_handshake()
+            # Unread octets would end the connection without the alert.
+            os.read(secured.fileno(), 1000)
+
+
+async def test_a_server_that_says_no_after_the_handshake_has_failed_it(tmp_path):
+    """TLS 1.3: a client certificate is missed when the client is done already."""
+    context = certified(tmp_path).context
+    context.verify_mode = ssl.CERT_REQUIRED
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.create_task(asyncio.to_thread(refuse_after_handshake, listening, context))
+        port = listening.getsockname()[1]
+        client = await SmtpClient.connect("127.0.0.1", port, ehlo_name="us.test", timers=SHORT)
+        with pytest.raises(ConversationFailed) as failed:
+            await client.start_tls(trusting(), "sink.test")
+        await serving
+    assert failed.value.tls and isinstance(failed.value.__cause__, ssl.SSLError)

@@ -7,7 +7,7 @@ from mail.errors import WrongVersion
 from mail.store import migrate, revision, send_limits, traces
 from mail.store.engine import APPLICATION_ID, Store
 from mail.store.migrations.versions import v0003_sending
-from mail.store.schema import metadata
+from mail.store.schema import metadata, sts_policy, tls_result
 
 
 def test_an_empty_database_is_refused_until_it_is_migrated(open_empty: Callable[[], Store]) -> None:
@@ -36,6 +36,21 @@ def test_a_newer_schema_is_refused_and_left_alone(open_empty: Callable[[], Store
     for refuse in (revision.check, migrate.upgrade):
         with pytest.raises(WrongVersion, match="newer"):
             refuse(store)
+
+
+def test_a_database_of_the_third_schema_gets_the_tables_of_outbound_tls(open_empty: Callable[[], Store]) -> None:
+    store = open_empty()
+    migrate.upgrade(store)
+    with store.write() as connection:
+        for table in (sts_policy, tls_result):
+            table.drop(connection)
+        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    with pytest.raises(WrongVersion, match="mailctl migrate"):
+        revision.check(store)
+    migrate.upgrade(store)
+    revision.check(store)
+    with store.read() as connection:
+        assert set(inspect(connection).get_table_names()) >= {"sts_policy", "tls_result"}
 
 
 # What an early database lacked, and what it had that is gone.
