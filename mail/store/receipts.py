@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mail.errors import MailError, NoSuchAddress, OverQuota
+from mail.policy.settlement import JUNK_MAILBOX
 from mail.policy.verdict import REJECT
 from mail.store import arrivals, blob_rows, evaluations, rejects
 from mail.store.arrivals import Delivery, Forward, LocalRecipient, Placed
@@ -99,8 +100,8 @@ def _forget_rejects(changes: Changes, receipt: Receipt) -> None:
 def _keep(changes: Changes, delivery: Delivery, one: Kept) -> None:
     """The copy and its record. Refused is refused: that it finds no room changes nothing about it."""
     recipient = one.recipient
-    room, uid = _put(changes, delivery, one)
-    told: dict[str, Any] = {"kept_in": recipient.mailbox, "uid": uid}
+    room, mailbox, uid = _put(changes, delivery, one)
+    told: dict[str, Any] = {"kept_in": mailbox, "uid": uid}
     if room is Room.TAKEN:
         told["copy"] = "it was there already"
     elif room is Room.NONE:
@@ -121,21 +122,24 @@ def _keep(changes: Changes, delivery: Delivery, one: Kept) -> None:
             detail=delivery.facts
             | recipient.facts
             | told
-            | {"mailbox": recipient.mailbox if taken else "", "size": delivery.blob.size},
+            | {"mailbox": mailbox if taken else "", "size": delivery.blob.size},
         )
     )
 
 
-def _put(changes: Changes, delivery: Delivery, one: Kept) -> tuple[Room, int]:
-    """What room there was, and the UID of a copy that was put there."""
+def _put(changes: Changes, delivery: Delivery, one: Kept) -> tuple[Room, str, int]:
+    """What room there was, where, and the UID of a copy that was put there."""
     recipient = one.recipient
-    state = changes.account(recipient.account_id)
+    state, mailbox = changes.account(recipient.account_id), recipient.mailbox
     try:
         message_id = delivery.summary.message_id
-        room = rejects.make_room(state, recipient.mailbox, delivery.blob, message_id, keep_all=one.keep_all)
-        if room is not Room.FREE:
-            return room, 0
-        target = ensure_mailbox(state, recipient.mailbox)
+        room = rejects.make_room(state, mailbox, delivery.blob, message_id, keep_all=one.keep_all)
+        if room is Room.NONE and not one.refused:
+            # Its sender heard that it was taken: a full Rejects is no reason to lose it.
+            mailbox = JUNK_MAILBOX
+        elif room is not Room.FREE:
+            return room, mailbox, 0
+        target = ensure_mailbox(state, mailbox)
         size = delivery.blob.size + len(recipient.prefix)
         added = NewMessage(
             delivery.blob.id,
@@ -147,6 +151,6 @@ def _put(changes: Changes, delivery: Delivery, one: Kept) -> tuple[Room, int]:
         )
         (uid,) = state.add_messages(target.id, [added])
     except OverQuota:
-        return Room.NONE, 0
+        return Room.NONE, mailbox, 0
     changes.add_blob(blob_rows.blob_values(delivery.blob, delivery.summary), delivery.blob.octets)
-    return Room.FREE, uid
+    return Room.FREE, mailbox, uid
