@@ -143,18 +143,18 @@ def test_the_null_sender_is_known_by_his_greeting(host: Host):
 def forgeries(host: Host) -> bytes:
     name = host.settings.hostname
     return (
-        f"Authentication-Results: {name}; dmarc=pass header.from=zq.example\r\n"
-        f"authentication-results:\r\n (of zq) {name} 1; dkim=pass header.d=zq.example\r\n"
-        "Delivered-To: zq@zq.example\r\nX-Mailstead-Reason: zq\r\n"
+        f"Authentication-Results: {name}; dmarc=pass header.from=for-ged.example\r\n"
+        f"authentication-results:\r\n (of for-ged) {name} 1; dkim=pass header.d=for-ged.example\r\n"
+        "Delivered-To: for-ged@for-ged.example\r\nX-Mailstead-Reason: for-ged\r\n"
     ).encode()
 
 
 def test_forged_fields_of_ours_are_taken_out_and_those_of_others_stay(host: Host):
     ann = host.stranger()
     others = b"Authentication-Results: mx.elsewhere.example; dmarc=pass header.from=other.example\r\n"
-    fields = b"Return-Path: <zq@zq.example>\r\n" + forgeries(host) + others
+    fields = b"Return-Path: <for-ged@for-ged.example>\r\n" + forgeries(host) + others
     assert ann.send(fields + ann.message(TO), TO).begins("250 ")
-    assert b"zq" not in newest(host).octets and b"other.example" in newest(host).octets
+    assert b"for-ged" not in newest(host).octets and b"other.example" in newest(host).octets
 
 
 def test_forged_fields_are_taken_out_of_submitted_mail_too(host: Host):
@@ -163,7 +163,7 @@ def test_forged_fields_are_taken_out_of_submitted_mail_too(host: Host):
         client.login(TO, PASSWORD)
         client.sendmail(TO, [TO], forgeries(host) + f"From: {TO}\r\nTo: {TO}\r\nSubject: own\r\n\r\nx\r\n".encode())
     wait_until(lambda: b"Subject: own" in newest(host).octets, 20, "the message to himself")
-    assert b"zq" not in newest(host).octets
+    assert b"for-ged" not in newest(host).octets
 
 
 # Some reader takes the victim for the author, another the forger, who is proved (security MC-10).
