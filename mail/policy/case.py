@@ -34,8 +34,9 @@ class Case:
 def case_of(message: MessageFacts, recipient: RecipientFacts, now_ms: int) -> Case:
     history = recipient.history
     reputation = NOTHING if history is None else judge(history, message, now_ms, recipient.forwarder)
-    # "none" is not looked up: a client of our own network.
-    suspicious = reputation.is_weak and message.iprev not in ("pass", "none")
+    # "none" is not looked up: a client of our own network. "temperror" says something of the DNS and nothing of the
+    # client: in an outage all mail of strangers would be junk (security MA-3).
+    suspicious = reputation.is_weak and message.iprev in ("fail", "permerror")
     threshold = recipient.threshold + recipient.noise
     strict = _strict_cause(message, recipient, suspicious) if threshold > STRICT_THRESHOLD else ""
     used = STRICT_THRESHOLD if strict else threshold

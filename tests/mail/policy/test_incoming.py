@@ -140,7 +140,15 @@ def test_noise_moves_the_threshold() -> None:
 def test_a_filter_that_learnt_little_is_not_believed_unless_reverse_dns_is_wrong() -> None:
     recipient = replace(ME, probability=1.0, significant=False)
     assert decide(replace(STRANGER, tls=False), recipient, NOW).action == ACCEPT
-    assert decide(replace(STRANGER, iprev="temperror"), recipient, NOW).reason == "junk-content-strict"
+    for wrong in ("fail", "permerror"):
+        assert decide(replace(STRANGER, iprev=wrong), recipient, NOW).reason == "junk-content-strict"
+
+
+def test_a_dns_that_does_not_answer_refuses_nobody() -> None:
+    """Security MA-3: what could not be had is noted, and is no sign of junk."""
+    silent = replace(STRANGER, iprev="temperror", spf="temperror", dmarc="temperror", dkim=(), from_validated=False)
+    assert decide(silent, replace(ME, probability=0.5, significant=False), NOW).action == ACCEPT
+    assert decide(silent, replace(ME, probability=0.5), NOW).action == ACCEPT
 
 
 def test_a_broken_filter_refuses_for_a_while_by_its_own_name() -> None:
