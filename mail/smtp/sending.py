@@ -75,7 +75,8 @@ async def send(
     sent.too_many = _too_many(sent.replies)
     if data.code == 354:
         # A server that pipelines may say 354 though it took nobody; then the lone dot ends it (RFC 2920 §3.1).
-        final = await _content(client, pieces if taken else iter(()), before_final_dot, sent)
+        content = _content(client, pieces if taken else iter(()), before_final_dot, sent)
+        final = await _judged(client, content, sent)
         client.messages += 1
     else:
         final = data if not data.positive else local_reply(451, "4.5.0", f"{data.code} is no answer to DATA")
@@ -95,7 +96,7 @@ async def _send_in_chunks(
     if not taken:
         await _reset(client)
         return sent
-    final = await _chunks(client, pieces, before_last, sent)
+    final = await _judged(client, _chunks(client, pieces, before_last, sent), sent)
     client.messages += 1
     for place in taken:
         sent.replies[place] = final
@@ -247,60 +248,54 @@ async def _reset(client: SmtpClient) -> None:
 async def _content(client: SmtpClient, pieces: Iterator[bytes], before_final_dot: BeforeFinalDot, sent: Sent) -> Reply:
     """The content and the final dot; the reply that decides for all who were taken."""
     wire, timers = client.wire, client.timers
-    try:
-        for piece in dot_stuffed(pieces):
-            await wire.write(piece, timers.data_block)
-        await before_final_dot()
-        if wire.replies:
-            # Said before the message was whole: a refusal stands, and nothing else can be an answer to it.
-            client.close()
-            early = wire.replies.popleft()
-            return (
-                early if early.code >= 400 else local_reply(451, "4.5.0", f"{early.code} before the message was whole")
-            )
-        sent.unknown = True
-        await wire.write(FINAL_DOT, timers.data_block)
-        reply = await wire.reply(timers.data_end)
-        sent.unknown = False
-        if reply.code == 421:
-            client.close()
-        return reply
-    except UnsendableContent as error:
+    for piece in dot_stuffed(pieces):
+        await wire.write(piece, timers.data_block)
+    await before_final_dot()
+    if wire.replies:
+        # Said before the message was whole: a refusal stands, and nothing else can be an answer to it.
         client.close()
-        return local_reply(554, "5.6.0", str(error))
-    except ConversationFailed as error:
-        client.close()
-        return _broken(error, sent.unknown)
-    except BaseException:
-        client.close()
-        raise
+        return _refusal(wire.replies.popleft(), "before the message was whole")
+    return await _last(client, FINAL_DOT, sent)
 
 
 async def _chunks(client: SmtpClient, pieces: Iterator[bytes], before_last: BeforeFinalDot, sent: Sent) -> Reply:
     """The content in chunks; the reply that decides for all who were taken. RFC 3030 §2."""
     wire, timers = client.wire, client.timers
     held = b""
+    for piece in checked(pieces):
+        if held:
+            wire.expect_nothing()
+            await wire.write(b"BDAT %d\r\n%b" % (len(held), held), timers.data_block)
+            reply = await wire.reply(timers.data_block)
+            if not reply.positive:
+                await _reset(client)
+                return _refusal(reply, "is no answer to BDAT")
+        held = piece
+    await before_last()
+    wire.expect_nothing()
+    return await _last(client, b"BDAT %d LAST\r\n%b" % (len(held), held), sent)
+
+
+async def _last(client: SmtpClient, octets: bytes, sent: Sent) -> Reply:
+    """What makes the message whole, and its reply: until that comes nobody knows whether it was taken."""
+    sent.unknown = True
+    await client.wire.write(octets, client.timers.data_block)
+    reply = await client.wire.reply(client.timers.data_end)
+    sent.unknown = False
+    if reply.code == 421:
+        client.close()
+    return reply
+
+
+def _refusal(reply: Reply, otherwise: str) -> Reply:
+    """The reply, where it is a refusal; it is nothing else that could be understood."""
+    return reply if reply.code >= 400 else local_reply(451, "4.5.0", f"{reply.code} {otherwise}")
+
+
+async def _judged(client: SmtpClient, sending: Awaitable[Reply], sent: Sent) -> Reply:
+    """The reply, or what stands for it where there is none; then the connection is of no more use."""
     try:
-        for piece in checked(pieces):
-            if held:
-                wire.expect_nothing()
-                await wire.write(b"BDAT %d\r\n%b" % (len(held), held), timers.data_block)
-                reply = await wire.reply(timers.data_block)
-                if not reply.positive:
-                    await _reset(client)
-                    return (
-                        reply if reply.code >= 400 else local_reply(451, "4.5.0", f"{reply.code} is no answer to BDAT")
-                    )
-            held = piece
-        await before_last()
-        wire.expect_nothing()
-        sent.unknown = True
-        await wire.write(b"BDAT %d LAST\r\n%b" % (len(held), held), timers.data_block)
-        reply = await wire.reply(timers.data_end)
-        sent.unknown = False
-        if reply.code == 421:
-            client.close()
-        return reply
+        return await sending
     except UnsendableContent as error:
         client.close()
         return local_reply(554, "5.6.0", str(error))
