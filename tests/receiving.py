@@ -172,12 +172,12 @@ class Host:
         result = CliRunner().invoke(mailctl, ["--dir", str(self.bundle.folder), *words, "--json"], input=input)
         if result.exception is not None:
             raise result.exception
-        if words[0] in ("domain", "account", "address", "alias") and words[:2] != ("account", "set"):
+        if words[0] in ("domain", "dkim", "account", "address", "alias") and words[:2] != ("account", "set"):
             self._changed = time.monotonic()
         return json.loads(result.stdout)
 
     def wait_for_changes(self) -> None:
-        """Until listeners must have seen new addresses: what they promise is a time, so that is waited for."""
+        """Until listeners must have seen new addresses and keys: what they promise is a time, so that is waited for."""
         while (left := self._changed + LOOK_SECONDS - time.monotonic()) > 0:
             time.sleep(left)
 

@@ -162,6 +162,7 @@ async def test_a_peer_that_is_gone_without_a_word_keeps_nobody_from_a_goodbye(mx
 async def test_a_loop_that_was_kept_from_its_work_says_so(mx: Mx) -> None:
     async with mx.connected() as peer:
         await peer.command("NOOP")
+        # The fault itself, not a wait: the server runs on this loop, which is kept for longer than its watch lets pass.
         time.sleep(1.5)
         while "smtp-loop-stalled" not in mx.logged():
             await asyncio.sleep(0.05)
