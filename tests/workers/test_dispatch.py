@@ -2,37 +2,23 @@ import asyncio
 import email
 import email.policy
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from mail.deliver.plan import Routes
 from mail.dns.fake import FakeResolver
-from mail.now import SetClock
 from mail.policy.rulesets import parse_ruleset
 from mail.smtp.client import Timers
 from mail.store import incoming, queue, queue_admin, traces
-from mail.store.engine import Store
 from tests.deliver_sink import DROP, HANG, running_sink
-from tests.post_office import CONTENT, PostOffice, open_post_office
+from tests.post_office import CONTENT, open_post_office
 from workers.dispatch import Dispatcher
 from workers.wakeups import Wakeups
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
-
-@pytest.fixture(autouse=True)
-def no_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.dispatch.LINGER_SECONDS", 0.0)
-    monkeypatch.setattr("workers.connections.LINGER_SECONDS", 0.0)
-
-
-@pytest.fixture
-def office(sqlite_store: Store, tmp_path: Path, clock: SetClock) -> Iterator[PostOffice]:
-    with open_post_office(sqlite_store, tmp_path, clock) as made:
-        yield made
+pytestmark = pytest.mark.usefixtures("no_lingering")
 
 
 def status_of(notice: bytes) -> str:

@@ -4,14 +4,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from mail.log import Log
-from mail.now import SetClock
 from mail.store import queue, queue_leases, traces
-from mail.store.engine import Store
 from tests.bundle import ROOT
-from tests.post_office import PostOffice, open_post_office
+from tests.post_office import PostOffice
 from workers import leases
 from workers.leases import REAP_SECONDS, Lease, Reaper
 
@@ -24,12 +20,6 @@ lease.sending([int(one) for one in sys.argv[2:]])
 print(lease.owner, flush=True)
 sys.stdin.read()
 """
-
-
-@pytest.fixture
-def office(sqlite_store: Store, tmp_path: Path, clock: SetClock) -> Iterator[PostOffice]:
-    with open_post_office(sqlite_store, tmp_path, clock) as made:
-        yield made
 
 
 @contextlib.contextmanager

@@ -1,29 +1,19 @@
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from mail.deliver.outcome import Verdict, judge
 from mail.errors import Bug, CannotSign, Unavailable
-from mail.now import SetClock
 from mail.queue.tls_result import TlsResult
 from mail.smtp.reply_reader import Reply
 from mail.smtp.wire import ConversationFailed
 from mail.store import queue, tls_results
-from mail.store.engine import Store
-from tests.post_office import PostOffice, open_post_office
+from tests.post_office import PostOffice
 from workers.settling import OUTCOMES_MAX, OWED_MAX, FinalDots, Settler, _batch
 
 NEVER = Reply(550, ("5.1.1 unknown",))
 OK = Reply(250, ("2.0.0 ok",))
-
-
-@pytest.fixture
-def office(sqlite_store: Store, tmp_path: Path, clock: SetClock) -> Iterator[PostOffice]:
-    with open_post_office(sqlite_store, tmp_path, clock) as made:
-        yield made
 
 
 async def claims(office: PostOffice, *to: str):

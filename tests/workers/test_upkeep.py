@@ -33,9 +33,7 @@ def tidy(office: PostOffice, days: int = 30) -> int:
     return work_of(office, days).tidy()
 
 
-async def test_what_has_ended_is_forgotten_after_its_time_and_what_has_not_stays(office, monkeypatch):
-    monkeypatch.setattr("workers.dispatch.LINGER_SECONDS", 0.0)
-    monkeypatch.setattr("workers.connections.LINGER_SECONDS", 0.0)
+async def test_what_has_ended_is_forgotten_after_its_time_and_what_has_not_stays(office, no_lingering):
     done, held = await office.submit("b@them.test", "c@them.test")
     with office.store.write() as tx:
         queue_admin.hold(tx, [held])

@@ -1,16 +1,16 @@
 """Features B09 and B10, their checks on hosts, TLS and MTA-STS: from the queue to a sink on loopback and back."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from mail.now import SetClock
-from mail.store.engine import Store
 from tests.deliver_sink import NOT_TLS, Certified, certified
 from tests.https_server import answered, running_https
-from tests.post_office import PostOffice, open_post_office
+from tests.post_office import PostOffice
 from tests.tls_way import NAME, REQUIRETLS, SIGNED, STS, Way, policy, sinking, tlsa
+
+pytestmark = pytest.mark.usefixtures("no_lingering")
 
 
 @pytest.fixture(scope="module")
@@ -27,18 +27,6 @@ def certificate(folder: Path) -> Certified:
 @pytest.fixture(scope="module")
 def policy_certificate(tmp_path_factory: pytest.TempPathFactory) -> Certified:
     return certified(tmp_path_factory.mktemp("policy"), "mta-sts.them.test")
-
-
-@pytest.fixture(autouse=True)
-def no_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.dispatch.LINGER_SECONDS", 0.0)
-    monkeypatch.setattr("workers.connections.LINGER_SECONDS", 0.0)
-
-
-@pytest.fixture
-def office(sqlite_store: Store, tmp_path: Path, clock: SetClock) -> Iterator[PostOffice]:
-    with open_post_office(sqlite_store, tmp_path, clock) as made:
-        yield made
 
 
 @pytest.fixture
