@@ -1,8 +1,6 @@
 """Mail of our own users for addresses of ours: aliases expanded, a result for each recipient, nothing believed."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,23 +10,13 @@ from mail import srs
 from mail.address import parse_address
 from mail.errors import MailError
 from mail.events import MessageAdded
-from mail.now import SetClock
 from mail.policy.rulesets import parse_ruleset
 from mail.policy.story import facts
 from mail.store import accounts, aliases, incoming, queue, traces
 from mail.store.changes import changing
-from mail.store.engine import Store
 from tests.keeper_office import SRS_KEY, Office, asked, delivery, letter
 
 LARGE = 20_000
-
-
-@pytest.fixture
-async def office(store: Store, tmp_path: Path, clock: SetClock) -> Iterator[Office]:
-    made = Office(store, tmp_path, clock)
-    made.start()
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("size", [500, LARGE])

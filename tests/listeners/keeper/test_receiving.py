@@ -3,9 +3,7 @@
 import asyncio
 import email
 import email.policy
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +14,11 @@ from mail.address import parse_address
 from mail.errors import Invalid, MailError, StorageFull
 from mail.events import MessageAdded
 from mail.junk.words import hashes
-from mail.now import SetClock
 from mail.policy.facts import MessageFacts, RecipientFacts
 from mail.policy.incoming import replay
 from mail.store import accounts, aliases, incoming, mailboxes, messages, queue, traces
 from mail.store.changes import changing
 from mail.store.classes import HAM, NONE
-from mail.store.engine import Store
 from mail.store.evaluations import of_domain
 from mail.store.flags import SEEN
 from mail.store.junk_words import Counted
@@ -40,15 +36,13 @@ REPORTS = {"policy_domain": "far.example", "interval_hours": 24}
 
 
 @pytest.fixture
-async def office(store: Store, tmp_path: Path, clock: SetClock) -> Iterator[Office]:
-    made = Office(store, tmp_path, clock)
-    with changing(store, None, clock=clock) as changes:
-        for account in (made.ann, made.bob):
+async def office(office: Office) -> Office:
+    """Whose accounts give no subject pass, so that a refusal says nothing but what is tested."""
+    with changing(office.store, None, clock=office.clock) as changes:
+        for account in (office.ann, office.bob):
             incoming.change_rules(changes.tx, account, {"subject_pass_hours": 0})
-    made.tables.reload()
-    made.start()
-    yield made
-    made.close()
+    office.tables.reload()
+    return office
 
 
 async def sent(office: Office, octets: bytes, *recipients: str, **more: Any) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """What `submit` takes and keeps of a submission, and the limits it holds everybody to."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,23 +9,13 @@ from sqlalchemy import select
 
 from mail.errors import Invalid, MessageLimit, RecipientLimit
 from mail.imap.summary import summarize
-from mail.now import SetClock
 from mail.sasl import tickets
 from mail.smtp.future_release import INTERVAL_MAX
 from mail.smtp.replies import reply_for
 from mail.store import queue, send_limits
-from mail.store.engine import Store
 from mail.store.schema import queue_message, queue_recipient
 from mail.submit.extra import OCTETS_MAX
 from tests.keeper_office import TICKET_KEY, Office, asked, letter
-
-
-@pytest.fixture
-async def office(store: Store, tmp_path: Path, clock: SetClock) -> Iterator[Office]:
-    made = Office(store, tmp_path, clock)
-    made.start()
-    yield made
-    made.close()
 
 
 async def submit(office: Office, *recipients: str, door: str = "smtp", **more: Any) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Each verb: what it stores, what it answers, and what it does not believe."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,26 +7,16 @@ import pytest
 from listeners.keeper.verbs import APPENDED_MAX
 from mail.errors import Invalid, NoSuchMailbox, NotAllowed, OverQuota, StorageFull
 from mail.imap.summary import summarize
-from mail.now import SetClock
 from mail.queue.outcome import Outcome
 from mail.sasl import tickets
 from mail.store import accounts, queue, queue_admin
 from mail.store.changes import changing
-from mail.store.engine import Store
 from mail.store.flags import FLAGGED
 from mail.store.queue import Claimed
 from tests.bundle import wait_until
 from tests.keeper_office import TICKET_KEY, Office, asked, delivery, letter, request
 
 LARGE = 20_000
-
-
-@pytest.fixture
-async def office(store: Store, tmp_path: Path, clock: SetClock) -> Iterator[Office]:
-    made = Office(store, tmp_path, clock)
-    made.start()
-    yield made
-    made.close()
 
 
 async def test_descriptors_and_sizes_must_be_as_many(office: Office) -> None:
