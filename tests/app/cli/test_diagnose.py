@@ -19,18 +19,14 @@ from tests.bundle import ROOT, Bundle
 from tests.dkim_signer import MESSAGE, NOW, record, rsa_key, sign
 from tests.vectors import vectors
 
+pytestmark = pytest.mark.usefixtures("no_host")
+
 ZONE = {
     "a.example": [{"TXT": "v=spf1 ip4:192.0.2.1 -all exp=why.a.example"}],
     "why.a.example": [{"TXT": "%{i} is not ours"}],
     "_dmarc.a.example": [{"TXT": "v=DMARC1; p=reject"}],
     "rsa._domainkey.a.example": [{"TXT": record(rsa_key())}],
 }
-
-
-@pytest.fixture(autouse=True)
-def no_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is installed."""
-    monkeypatch.setenv("MAILSTEAD_SETTINGS", str(tmp_path / "none.toml"))
 
 
 @pytest.fixture

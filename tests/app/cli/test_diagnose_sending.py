@@ -17,6 +17,8 @@ from mail.now import SetClock
 from mail.store import accounts, sts_policies
 from mail.store.changes import changing
 
+pytestmark = pytest.mark.usefixtures("no_host")
+
 ZONE: dict[str, Any] = {
     "them.example": [{"MX": ["10", "mx.them.example"]}, {"SECURE": "yes"}],
     "mx.them.example": [{"A": "1.1.1.1"}, {"SECURE": "yes"}],
@@ -25,12 +27,6 @@ ZONE: dict[str, Any] = {
     "_mta-sts.them.example": [{"TXT": "v=STSv1; id=7;"}],
     "mta-sts.them.example": [{"A": "127.0.0.1"}],
 }
-
-
-@pytest.fixture(autouse=True)
-def no_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is installed."""
-    monkeypatch.setenv("MAILSTEAD_SETTINGS", str(tmp_path / "none.toml"))
 
 
 @pytest.fixture
