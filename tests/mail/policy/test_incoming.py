@@ -393,9 +393,7 @@ def test_every_case_has_one_verdict_and_the_same_one_again(m: MessageFacts, r: R
 
 @settings(max_examples=200, deadline=None)
 @given(messages(), recipients(), st.integers(0, 3_000_000_000_000))
-def test_a_failing_dmarc_policy_is_never_delivered_but_by_a_ruleset(
-    m: MessageFacts, r: RecipientFacts, now: int
-) -> None:
+def test_only_a_ruleset_delivers_what_fails_a_dmarc_policy(m: MessageFacts, r: RecipientFacts, now: int) -> None:
     forged = replace(m, dmarc="fail", dmarc_policy="reject", dmarc_sampled_out=False)
     plain = replace(r, is_forward=False, list_allow_domain="", accept_rejects_to="")
     assert decide(forged, plain, now).action == REJECT
